@@ -1,0 +1,1 @@
+"""A row that knows when it changed: stamps, ``since()``, soft delete, handles."""

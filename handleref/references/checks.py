@@ -1,0 +1,209 @@
+"""Checks of what Django would accept silently about reference models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import models
+
+from handleref.references.cascade import CASCADE, KINDS, all_edges, is_reference, owner, reachable
+from handleref.references.constraints import LiveUniqueConstraint
+from handleref.references.fields import (
+    StatusField,
+    UpdatedDateTimeField,
+    VersionField,
+)
+from handleref.references.handles import TAG, tagged_models
+from handleref.references.managers import HandleRefManager
+from handleref.references.models import HandleRefModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.models import Model
+
+OWN_FIELDS = {
+    "created": models.DateTimeField,
+    "updated": UpdatedDateTimeField,
+    "status": StatusField,
+    "version": VersionField,
+    "deletion": models.UUIDField,
+    "former_status": models.CharField,
+}
+
+
+def check_references(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check every reference model of the project, and the models around them."""
+    found = [*_check_tags(), *_check_time_zone()]
+    for model in _models(app_configs):
+        if is_reference(model):
+            found += _check_bases(model)
+            found += _check_fields(model)
+            found += _check_managers(model)
+            found += _check_cascade(model)
+        else:
+            found += _check_plain_parent(model)
+            found += _check_constraints(model)
+    return found
+
+
+def _models(app_configs: Any) -> Iterator[type[Model]]:
+    for config in apps.get_app_configs() if app_configs is None else app_configs:
+        for model in config.get_models():
+            if not model._meta.proxy:
+                yield model
+
+
+def _check_tags() -> Iterator[CheckMessage]:
+    for tag, tagged in tagged_models().items():
+        for model in tagged:
+            if not TAG.fullmatch(tag):
+                yield Error(
+                    f"HandleRef.tag is {tag!r}, which handles cannot carry.",
+                    hint="Start with a lower-case letter; go on with those, digits, '_' or '.'.",
+                    obj=model,
+                    id="handleref.E002",
+                )
+        for model in tagged[1:]:
+            yield Error(
+                f"HandleRef.tag {tag!r} is also that of {tagged[0]._meta.label}.",
+                hint=f'Add to its class HandleRef: tag = "{model._meta.app_label}_{tag}".',
+                obj=model,
+                id="handleref.E001",
+            )
+
+
+def _check_time_zone() -> Iterator[CheckMessage]:
+    if not settings.USE_TZ and tagged_models():
+        yield Warning(
+            "created and updated are naive, since USE_TZ is False.",
+            hint="Set USE_TZ = True: local times repeat when clocks go back.",
+            id="handleref.W001",
+        )
+
+
+def _check_bases(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find a second base with fields of our names: Django keeps one of the two."""
+    for base in model.__mro__[1:]:
+        options = getattr(base, "_meta", None)
+        if options is None or issubclass(base, HandleRefModel):
+            continue
+        doubled = sorted(OWN_FIELDS.keys() & {f.name for f in options.local_fields})
+        if doubled:
+            yield Error(
+                f"{base.__name__} and HandleRefModel both define {', '.join(doubled)}.",
+                hint="Keep one of the two bases: Django would silently drop a field.",
+                obj=model,
+                id="handleref.E003",
+            )
+
+
+def _check_fields(model: type[Model]) -> Iterator[CheckMessage]:
+    for name, kind in OWN_FIELDS.items():
+        field = model._meta.get_field(name)
+        if not isinstance(field, kind):
+            yield Error(
+                f"The field {name} is a {type(field).__name__}.",
+                hint=f"Remove it, or make it a {kind.__name__}.",
+                obj=model,
+                id="handleref.E004",
+            )
+    choices = {value for value, _label in model._meta.get_field("status").flatchoices}
+    if choices and not {"ok", "deleted"} <= choices:
+        yield Error(
+            "The choices of status leave out 'ok' or 'deleted'.",
+            hint="Write choices=[*Status.choices, …].",
+            obj=model,
+            id="handleref.E005",
+        )
+
+
+def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:
+    if not isinstance(model._base_manager, HandleRefManager):
+        yield Error(
+            f"The base manager {model._meta.base_manager_name!r} is not a HandleRefManager,"
+            " so related writes are not counted.",
+            hint='Remove base_manager_name from its Meta, or name "handleref".',
+            obj=model,
+            id="handleref.E006",
+        )
+    for manager in model._meta.managers:
+        if not isinstance(manager, HandleRefManager):
+            yield Warning(
+                f"The manager {manager.name} is not a HandleRefManager:"
+                " what it writes is neither stamped nor counted, and it really deletes.",
+                hint=f"Write {manager.name} = HandleRefManager.from_queryset(…)(),"
+                " with a HandleRefQuerySet.",
+                obj=model,
+                id="handleref.W002",
+            )
+
+
+def _check_cascade(model: type[Model]) -> Iterator[CheckMessage]:
+    option = model._handleref.delete_cascade
+    if owner(model) is not model:
+        return
+    if option is not True:
+        yield from _check_names(model, option)
+    for ahead in reachable(model).values():
+        for edge in ahead:
+            # The rows of an automatic many-to-many table are links, not children.
+            if edge.kind is CASCADE and edge.stays and not edge.child._meta.auto_created:
+                yield Warning(
+                    f"delete_cascade leaves {edge} alone, since {edge.child._meta.label}"
+                    " is no HandleRefModel.",
+                    hint=f"Make {edge.child.__name__} a HandleRefModel, or silence this.",
+                    obj=model,
+                    id="handleref.W003",
+                )
+
+
+def _check_names(model: type[Model], names: Any) -> Iterator[CheckMessage]:
+    if not isinstance(names, list | tuple):
+        if names is not False:
+            yield Error(
+                f"delete_cascade is {names!r}.",
+                hint='Write True, or a list of related names: ["airports"].',
+                obj=model,
+                id="handleref.E007",
+            )
+        return
+    known = {name for _edge, name in all_edges(model) if name}
+    for name in names:
+        if name not in known:
+            yield Error(
+                f"delete_cascade names {name!r}, which is no reverse relation.",
+                hint=f"Choose from: {', '.join(sorted(known)) or 'none yet'}.",
+                obj=model,
+                id="handleref.E008",
+            )
+
+
+def _check_plain_parent(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find reference children that the deletion of a plain parent really deletes."""
+    for field in model._meta.get_fields(include_hidden=True):
+        if not isinstance(field, models.ManyToOneRel) or field.parent_link:
+            continue
+        child = field.related_model
+        if KINDS.get(field.on_delete) is CASCADE and is_reference(child):
+            yield Warning(
+                f"Deleting a {model._meta.label} really deletes its {child._meta.label} rows.",
+                hint=f"Give {child.__name__}.{field.field.name} on_delete=PROTECT, make"
+                f" {model.__name__} a HandleRefModel, or silence this.",
+                obj=field.field,
+                id="handleref.W004",
+            )
+
+
+def _check_constraints(model: type[Model]) -> Iterator[CheckMessage]:
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, LiveUniqueConstraint):
+            yield Error(
+                f"LiveUniqueConstraint {constraint.name!r} needs a HandleRefModel.",
+                hint=f"Make {model.__name__} a HandleRefModel, or use UniqueConstraint.",
+                obj=model,
+                id="handleref.E009",
+            )

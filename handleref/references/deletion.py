@@ -1,0 +1,254 @@
+"""Soft delete and restore: set-based, in one transaction, told once per model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connections, transaction
+from django.db.models import (
+    F,
+    OuterRef,
+    ProtectedError,
+    Q,
+    QuerySet,
+    RestrictedError,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Coalesce
+
+from handleref.exceptions import ParentDeletedError
+from handleref.references.cascade import (
+    CASCADE,
+    PROTECT,
+    Edge,
+    Reach,
+    owned,
+    owner,
+    parent_edges,
+    reachable,
+)
+from handleref.references.constraints import clash
+from handleref.references.dialects import runs_subqueries_per_row
+from handleref.references.fields import Status, live, stamped
+from handleref.references.signals import restored, rows_written, soft_deleted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.models import Model
+    from django.dispatch import Signal
+
+Deleted = tuple[int, dict[str, int]]
+BOOKKEEPING = ("status", "former_status", "deletion", "updated", "version")
+
+
+@dataclass
+class Operation:
+    """One delete or restore: writes the rows of model after model, and counts them."""
+
+    name: str
+    using: str
+    signal: Signal
+    id: UUID = field(default_factory=uuid4)
+    counts: Counter[type[Model]] = field(default_factory=Counter)
+    pks: dict[type[Model], list[Any]] = field(default_factory=dict)
+
+    def write(
+        self, rows: QuerySet[Any], values: dict[str, Any], *, nested: bool
+    ) -> bool:
+        """Write the values into the rows and tell whether there were any.
+
+        :param nested: the rows are those of a subquery.
+        """
+        model = rows.model
+        settle = nested and runs_subqueries_per_row(connections[self.using])
+        if settle or self._is_heard(model):
+            pks = list(rows.values_list("pk", flat=True))
+            self.pks.setdefault(model, []).extend(pks)
+            if settle:
+                rows = model._base_manager.using(self.using).filter(pk__in=pks)
+        # Past our own update(), which would tell of each step.
+        count = QuerySet.update(rows, **stamped(model, values))
+        self.counts[model] += count
+        return count > 0
+
+    def _is_heard(self, model: type[Model]) -> bool:
+        return self.signal.has_listeners(model) or rows_written.has_listeners(model)
+
+    def spread(
+        self, graph: dict[type[Model], list[Edge]], step: Callable[[Edge], bool]
+    ) -> None:
+        """Take the step along every edge, from the models whose rows it wrote."""
+        waiting = self.models
+        while waiting:
+            for edge in graph[waiting.pop()]:
+                if edge.kind is CASCADE and not edge.stays and step(edge):
+                    waiting.append(owner(edge.child))
+
+    def announce(self, deletion: UUID | None, rows: Callable[[type[Model]], Any]) -> None:
+        """Send the signals, once for each model that had rows."""
+        for model in self.models:
+            self.signal.send(
+                sender=model, using=self.using, deletion=deletion, queryset=rows(model)
+            )
+            rows_written.send(
+                sender=model,
+                using=self.using,
+                operation=self.name,
+                pks=self.pks.get(model, []),
+                fields=frozenset(BOOKKEEPING),
+            )
+
+    @property
+    def models(self) -> list[type[Model]]:
+        """The models that had rows, in the order reached."""
+        return [model for model, count in self.counts.items() if count]
+
+    @property
+    def result(self) -> Deleted:
+        """The number of rows, and a dict of model label to number, as Django has it."""
+        counts = {model._meta.label: self.counts[model] for model in self.models}
+        return sum(counts.values()), counts
+
+
+def soft_delete(rows: QuerySet[Any]) -> Operation:
+    """Soft-delete the rows and what they take along.
+
+    :raises ProtectedError, RestrictedError: before anything is written.
+    """
+    rows = owned(rows)
+    using = rows.db
+    graph = reachable(rows.model)
+    operation = Operation("soft_delete", using, soft_deleted)
+    # former_status first: MariaDB assigns from left to right.
+    values = {
+        "former_status": F("status"),
+        "status": Status.DELETED.value,
+        "deletion": operation.id,
+    }
+
+    def marked(model: type[Model]) -> QuerySet[Any]:
+        return model._base_manager.using(using).filter(deletion=operation.id)
+
+    def step(edge: Edge) -> bool:
+        children = owned(edge.children(marked(edge.parent)))
+        return operation.write(children, values, nested=True)
+
+    with transaction.atomic(using=using):
+        refuse(rows.filter(live()), graph)
+        operation.write(rows.filter(live()), values, nested=False)
+        operation.spread(graph, step)
+        operation.announce(operation.id, marked)
+    return operation
+
+
+def refuse(rows: QuerySet[Any], graph: dict[type[Model], list[Edge]]) -> None:
+    """Raise Django's error when protected or restricted rows stand in the way."""
+    if all(edge.kind is CASCADE for ahead in graph.values() for edge in ahead):
+        return
+    for edge, barring in Reach(graph).walk(rows).protected():
+        if objects := set(barring):
+            error, adjective = (
+                (ProtectedError, "protected")
+                if edge.kind is PROTECT
+                else (RestrictedError, "restricted")
+            )
+            raise error(
+                f"Cannot delete some instances of model {edge.parent.__name__!r} because"
+                f" they are referenced through {adjective} foreign keys: '{edge}'.",
+                objects,
+            )
+
+
+def restore(rows: QuerySet[Any]) -> Operation:
+    """Bring back soft-deleted rows, and exactly what their deletions took.
+
+    :raises ParentDeletedError: when a parent of a row is deleted and stays so.
+    :raises ValidationError: when a live row has taken a unique value.
+    """
+    rows = owned(rows).filter(status__live=False)
+    operation = Operation("restore", rows.db, restored)
+    deletions = list(rows.order_by().values_list("deletion", flat=True).distinct())
+    marks = {deletion or operation.id for deletion in deletions}
+    restoration = Restoration(operation, marks)
+    try:
+        with transaction.atomic(using=rows.db):
+            restoration.run(rows)
+            operation.announce(
+                marks.pop() if len(marks) == 1 else None, restoration.written
+            )
+    except IntegrityError as error:
+        raise restoration.reason() or error from error
+    return operation
+
+
+class Restoration:
+    """A restore under way.
+
+    Until it ends, the rows brought back keep their ``deletion``: live and with a
+    mark, they are the ones whose children may come back too.
+    """
+
+    def __init__(self, operation: Operation, marks: set[UUID]) -> None:
+        self.operation = operation
+        # So long a list would be slower than no list.
+        few = len(marks) <= 1000
+        self.marked = Q(deletion__in=marks) if few else Q(deletion__isnull=False)
+        self.current: QuerySet[Any] | None = None
+
+    def run(self, rows: QuerySet[Any]) -> None:
+        """Restore the rows and what was taken with them."""
+        graph = reachable(rows.model, follow=True)
+        self._write(rows, nested=False)
+        self.operation.spread(graph, self._step)
+        for model in self.operation.models:
+            self._refuse_orphans(model)
+        for model in self.operation.models:
+            # Not a write to be counted, only the end of the bookkeeping.
+            QuerySet.update(self._back(model), deletion=None)
+
+    def reason(self) -> ValidationError | None:
+        """Return why the database refused the rows written last."""
+        return clash(self.current) if self.current is not None else None
+
+    def written(self, model: type[Model]) -> QuerySet[Any]:
+        """Return the rows of a model that came back; known only to listeners."""
+        return self._all(model).filter(pk__in=self.operation.pks.get(model, ()))
+
+    def _all(self, model: type[Model]) -> QuerySet[Any]:
+        return model._base_manager.using(self.operation.using).all()
+
+    def _back(self, model: type[Model]) -> QuerySet[Any]:
+        return self._all(model).filter(self.marked, live())
+
+    def _write(self, rows: QuerySet[Any], *, nested: bool) -> bool:
+        self.current = self._all(rows.model).filter(self.marked) if nested else rows
+        values = {
+            # status first: MariaDB assigns from left to right.
+            "status": Coalesce("former_status", Value(Status.OK.value)),
+            "former_status": None,
+            "deletion": Coalesce("deletion", Value(self.operation.id, UUIDField())),
+        }
+        return self.operation.write(rows, values, nested=nested)
+
+    def _step(self, edge: Edge) -> bool:
+        parents = self._back(edge.parent).filter(deletion=OuterRef("deletion"))
+        taken = self._all(edge.child).filter(self.marked, status__live=False)
+        return self._write(owned(taken.filter(edge.linked(parents))), nested=True)
+
+    def _refuse_orphans(self, model: type[Model]) -> None:
+        for edge in parent_edges(model):
+            deleted = self._all(edge.parent).filter(status__live=False)
+            orphans = self._back(edge.child).filter(edge.linked(deleted))
+            if orphan := orphans.first():
+                parent = edge.parent_of(orphan)
+                raise ParentDeletedError(
+                    f"{orphan._meta.label} {orphan.pk} cannot be restored while its"
+                    f" parent {parent._meta.label} {parent.pk} is deleted."
+                    " Restore the parent first."
+                )

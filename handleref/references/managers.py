@@ -1,0 +1,295 @@
+"""The queryset and manager whose every write is stamped and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.db.models import Max, Model, QuerySet
+from django.db.models.constants import OnConflict
+from django.db.models.manager import BaseManager
+
+from handleref.exceptions import RowDeletedError
+from handleref.references import deletion
+from handleref.references.expressions import DELETED
+from handleref.references.fields import live, stamped
+from handleref.references.registry import apply_cursors
+from handleref.references.signals import rows_written
+from handleref.references.upserts import CountingInsertQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+    from typing import Self
+
+    from handleref.references.deletion import Deleted
+    from handleref.references.since import Moment
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+
+class HandleRefQuerySet(QuerySet[M]):
+    """Rows that know when they changed."""
+
+    def since(
+        self,
+        timestamp: Moment | None = None,
+        version: int | None = None,
+        *,
+        deleted: bool = False,
+        **cursors: Any,
+    ) -> Self:
+        """Return the rows created or changed strictly later than the cursors say.
+
+        :param timestamp: datetime (naive: current time zone), date (its start),
+            or unix seconds as int or float.
+        :param version: rows whose own version is higher than this.
+        :param deleted: include soft-deleted rows.
+        :param cursors: further kinds, see :func:`~.registry.register_cursor`.
+        :raises TypeError: without a cursor, or with one of another type.
+        :raises ValueError: for nan, infinity and what is out of range.
+
+        A timestamp is taken before its transaction commits: a row committed
+        later may bear an earlier one, and a reader who has gone on misses it.
+        """
+        given = {"timestamp": timestamp, "version": version, **cursors}
+        rows: Self = apply_cursors(self, given)  # type: ignore[assignment]
+        return rows if deleted else rows.undeleted()
+
+    def undeleted(self) -> Self:
+        """Return the rows that are not soft-deleted."""
+        return self.filter(live())
+
+    def deleted(self) -> Self:
+        """Return the soft-deleted rows."""
+        return self.filter(status__live=False)
+
+    def last_change(self) -> datetime | None:
+        """Return when a row was last written, or None without rows; one query."""
+        moment: datetime | None = self.aggregate(last=Max("updated"))["last"]
+        return moment
+
+    async def alast_change(self) -> datetime | None:
+        """Return what :meth:`last_change` does."""
+        return await sync_to_async(self.last_change)()
+
+    def update(self, **kwargs: Any) -> int:
+        """Update the rows, stamped and counted.
+
+        :raises RowDeletedError: when a soft-deleted row would get another status.
+        """
+        if not kwargs:
+            return super().update()
+        values = stamped(self.model, kwargs)
+        status = kwargs.get("status", DELETED)
+        if status != DELETED and not hasattr(status, "resolve_expression"):
+            self._refuse_reviving(self)
+        return self._heard("update", values, lambda: super(HandleRefQuerySet, self).update(**values))
+
+    update.alters_data = True
+
+    def bulk_update(
+        self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
+        """Update the fields of the objects, stamped and counted.
+
+        :raises RowDeletedError: when a soft-deleted row would get another status.
+        """
+        objs, fields = tuple(objs), tuple(fields)
+        if "status" in fields:
+            alive = [obj.pk for obj in objs if vars(obj).get("status") != DELETED]
+            self._refuse_reviving(self.model._base_manager.using(self.db).filter(pk__in=alive))
+        count = super().bulk_update(objs, fields, batch_size)
+        _forget_versions(objs)
+        return count
+
+    bulk_update.alters_data = True
+
+    def bulk_create(
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Sequence[str] | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> list[M]:
+        """Insert the objects; what is updated on conflict is stamped and counted.
+
+        An upsert leaves the status of a soft-deleted row as it is.
+        """
+        objs = list(objs)
+
+        def insert() -> list[M]:
+            return super(HandleRefQuerySet, self).bulk_create(
+                objs,
+                batch_size,
+                ignore_conflicts,
+                update_conflicts,
+                update_fields,
+                unique_fields,
+            )
+
+        if rows_written.has_listeners(self.model):
+            with transaction.atomic(using=self._write_db()):
+                insert()
+                pks = [obj.pk for obj in objs if obj.pk is not None]
+                self._tell("bulk_create", pks, self.model._meta.concrete_fields)
+        else:
+            insert()
+        if update_conflicts:
+            _forget_versions(objs)
+        return objs
+
+    def _insert(
+        self,
+        objs: list[M],
+        fields: list[Any],
+        returning_fields: list[Any] | None = None,
+        raw: bool = False,
+        using: str | None = None,
+        on_conflict: OnConflict | None = None,
+        update_fields: list[Any] | None = None,
+        unique_fields: list[Any] | None = None,
+    ) -> list[Any]:
+        if on_conflict != OnConflict.UPDATE:
+            return super()._insert(
+                objs, fields, returning_fields, raw, using, on_conflict
+            )
+        query = CountingInsertQuery(
+            self.model,
+            on_conflict=on_conflict,
+            update_fields=update_fields or [],
+            unique_fields=unique_fields,
+        )
+        query.insert_values(fields, objs, raw=raw)
+        return query.get_compiler(using or self._write_db()).execute_sql(returning_fields)
+
+    _insert.alters_data = True
+    _insert.queryset_only = False
+
+    def delete(self, *, hard: bool = False) -> Deleted:
+        """Soft-delete the rows and what they take along, in one transaction.
+
+        :param hard: really delete, as Django does.
+        :returns: the number of rows deleted, and a dict of model label to number.
+        :raises ProtectedError, RestrictedError: see ``HandleRef.delete_cascade``.
+        """
+        if hard or not hasattr(self.model, "_handleref"):
+            return self._heard("hard_delete", (), super().delete)
+        self._refuse_partial("delete")
+        operation = deletion.soft_delete(self._plain_rows())
+        self._result_cache = None
+        return operation.result
+
+    delete.alters_data = True
+    delete.queryset_only = True
+
+    async def adelete(self, *, hard: bool = False) -> Deleted:
+        """Do what :meth:`delete` does."""
+        return await sync_to_async(self.delete)(hard=hard)
+
+    adelete.alters_data = True
+    adelete.queryset_only = True
+
+    def restore(self) -> Deleted:
+        """Bring back the soft-deleted rows, and exactly what their deletions took.
+
+        :returns: the number of rows restored, and a dict of model label to number.
+        :raises ParentDeletedError: when a parent of a row is deleted and stays so.
+        :raises ValidationError: when a live row has taken a unique value.
+        """
+        self._refuse_partial("restore")
+        operation = deletion.restore(self._plain_rows())
+        self._result_cache = None
+        return operation.result
+
+    restore.alters_data = True
+    restore.queryset_only = True
+
+    async def arestore(self) -> Deleted:
+        """Do what :meth:`restore` does."""
+        return await sync_to_async(self.restore)()
+
+    arestore.alters_data = True
+    arestore.queryset_only = True
+
+    def _refuse_partial(self, name: str) -> None:
+        """Refuse what Django's ``delete()`` refuses, in its words."""
+        self._not_support_combined_queries(name)
+        if self.query.is_sliced:
+            raise TypeError(f"Cannot use 'limit' or 'offset' with {name}().")
+        if self.query.distinct_fields:
+            raise TypeError(f"Cannot call {name}() after .distinct(*fields).")
+        if self._fields is not None:
+            raise TypeError(f"Cannot call {name}() after .values() or .values_list()")
+
+    def _plain_rows(self) -> Self:
+        rows = self._chain()
+        rows._for_write = True
+        rows.query.select_for_update = False
+        rows.query.select_related = False
+        rows.query.clear_ordering(force=True)
+        return rows
+
+    def _refuse_reviving(self, rows: QuerySet[Any]) -> None:
+        """Refuse to give another status to rows that are deleted."""
+        if row := rows.order_by().filter(status__live=False).first():
+            raise RowDeletedError(
+                f"{row._meta.label} {row.pk} is deleted: its status changes only by"
+                " restore(). Leave it out with undeleted()."
+            )
+
+    def _write_db(self) -> str:
+        self._for_write = True
+        return self.db
+
+    def _heard(self, operation: str, names: Iterable[str], write: Callable[[], T]) -> T:
+        """Write, and tell ``rows_written`` of it if someone listens."""
+        if not rows_written.has_listeners(self.model):
+            return write()
+        with transaction.atomic(using=self._write_db()):
+            pks = list(self.order_by().values_list("pk", flat=True))
+            result = write()
+            self._tell(operation, pks, map(self.model._meta.get_field, names))
+        return result
+
+    def _tell(self, operation: str, pks: list[Any], fields: Iterable[Any]) -> None:
+        rows_written.send(
+            sender=self.model,
+            using=self.db,
+            operation=operation,
+            pks=pks,
+            fields=frozenset(field.name for field in fields),
+        )
+
+
+def _forget_versions(objs: Iterable[Model]) -> None:
+    """Let the instances ask the database for the version that it counted."""
+    for obj in objs:
+        obj.version = None  # type: ignore[attr-defined]
+
+
+class HandleRefManager(BaseManager.from_queryset(HandleRefQuerySet)):  # type: ignore[misc]
+    """The manager of reference models, also in their migrations.
+
+    A subclass stays out of migrations unless it says ``use_in_migrations`` itself.
+    """
+
+    use_in_migrations = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.use_in_migrations = vars(cls).get("use_in_migrations", False)
+
+    @property
+    def tag(self) -> str:
+        """The tag of the model's handles."""
+        tag: str = self.prop("tag")
+        return tag
+
+    def prop(self, name: str) -> Any:
+        """Return an option of the model's inner ``class HandleRef``."""
+        return getattr(self.model._handleref, name)

@@ -1,0 +1,183 @@
+"""``HandleRefModel``: the base of a model that knows when it changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from asgiref.sync import sync_to_async
+from django.db import models, router
+from django.utils.translation import gettext_lazy as _
+
+from handleref.exceptions import RowDeletedError
+from handleref.references import deletion
+from handleref.references.expressions import DELETED, Increment, Live, column
+from handleref.references.fields import (
+    CreatedDateTimeField,
+    Status,
+    StatusField,
+    UpdatedDateTimeField,
+    VersionField,
+)
+from handleref.references.handles import make_handle
+from handleref.references.managers import HandleRefManager
+from handleref.references.options import OptionsAttribute
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from django.db.models import QuerySet
+
+    from handleref.references.deletion import Deleted
+
+
+class HandleRefModel(models.Model):
+    """Stamps, counts and soft-deletes its rows, whatever path writes them.
+
+    Options go into an inner ``class HandleRef``, see
+    :class:`~handleref.references.options.HandleRefOptions`.
+    """
+
+    Status: ClassVar = Status
+
+    created = CreatedDateTimeField(_("created"))
+    updated = UpdatedDateTimeField(_("updated"), db_index=True)
+    status = StatusField(_("status"))
+    version = VersionField(_("version"))
+    deletion = models.UUIDField(
+        _("deletion"), null=True, default=None, editable=False, db_index=True
+    )
+    former_status = models.CharField(
+        _("former status"), max_length=255, null=True, default=None, editable=False
+    )
+
+    objects: ClassVar[HandleRefManager] = HandleRefManager()
+    handleref: ClassVar[HandleRefManager] = HandleRefManager()
+    _handleref = OptionsAttribute()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "handleref"
+        get_latest_by = "updated"
+
+    @property
+    def ref_tag(self) -> str:
+        """The tag of the model in handles."""
+        return self._handleref.tag
+
+    @property
+    def handle(self) -> str:
+        """The row's short name, such as ``org123``; ValueError before it is saved."""
+        return make_handle(self.ref_tag, self.pk)
+
+    def save_base(
+        self,
+        raw: bool = False,
+        force_insert: bool = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Any = None,
+    ) -> None:
+        """Save, with the stamps among the fields even if not asked for.
+
+        Here and not in a receiver: signals are sent with the fields as they are.
+        """
+        if update_fields is not None and not raw:
+            update_fields = frozenset(update_fields) | {"updated", "version"}
+        super().save_base(raw, force_insert, force_update, using, update_fields)
+        # Unknown rather than deferred, which would narrow the next save().
+        self.__dict__.setdefault("version", None)
+
+    save_base.alters_data = True
+
+    def _do_update(
+        self, base_qs: QuerySet[Any], using: str, pk_val: Any, values: Any, *rest: Any
+    ) -> Any:
+        """Update the row unless it was soft-deleted behind the instance's back.
+
+        The table with the version is the one with the status; a raw save counts
+        nothing, and writes what the fixture says.
+        """
+        counts = any(isinstance(value, Increment) for _f, _m, value in values)
+        guarded = counts and vars(self).get("status") != DELETED
+        if guarded:
+            base_qs.query.where.add(Live(column(base_qs.model, "status"), True), "AND")
+        written = super()._do_update(base_qs, using, pk_val, values, *rest)
+        if guarded and not written:
+            self._refuse_reviving(using, pk_val)
+        return written
+
+    def _refuse_reviving(self, using: str, key: Any) -> None:
+        rows: Any = type(self)._base_manager.using(using)
+        if rows.filter(pk=key, status__live=False).exists():
+            raise RowDeletedError(
+                f"{self._meta.label} {key} was deleted since this instance was read."
+                " Nothing is saved; restore() brings the row back."
+            )
+
+    def delete(
+        self, using: str | None = None, keep_parents: bool = False, *, hard: bool = False
+    ) -> Deleted:
+        """Soft-delete the row and what it takes along, in one transaction.
+
+        :param using: database alias, by default the router's choice.
+        :param keep_parents: as in Django, with ``hard``; a soft delete keeps all rows.
+        :param hard: really delete, as Django does.
+        :returns: the number of rows deleted, and a dict of model label to number.
+        :raises ProtectedError, RestrictedError: see ``HandleRef.delete_cascade``.
+        """
+        if hard:
+            return super().delete(using=using, keep_parents=keep_parents)
+        rows = self._row(using, "deleted")
+        operation = deletion.soft_delete(rows)
+        self._read_bookkeeping(rows)
+        return operation.result
+
+    delete.alters_data = True
+
+    async def adelete(
+        self, using: str | None = None, keep_parents: bool = False, *, hard: bool = False
+    ) -> Deleted:
+        """Do what :meth:`delete` does."""
+        return await sync_to_async(self.delete)(using, keep_parents, hard=hard)
+
+    adelete.alters_data = True
+
+    def restore(self, using: str | None = None) -> Deleted:
+        """Bring back the row, and exactly what its deletion took.
+
+        :param using: database alias, by default the router's choice.
+        :returns: the number of rows restored, and a dict of model label to number.
+        :raises ParentDeletedError: while a parent of a row is deleted.
+        :raises ValidationError: when a live row has taken a unique value.
+        """
+        rows = self._row(using, "restored")
+        operation = deletion.restore(rows)
+        self._read_bookkeeping(rows)
+        return operation.result
+
+    restore.alters_data = True
+
+    async def arestore(self, using: str | None = None) -> Deleted:
+        """Do what :meth:`restore` does."""
+        return await sync_to_async(self.restore)(using)
+
+    arestore.alters_data = True
+
+    def _row(self, using: str | None, verb: str) -> QuerySet[Self]:
+        if not self._is_saved():
+            raise ValueError(
+                f"{self._meta.object_name} object can't be {verb} because its"
+                f" {self._meta.pk.attname} attribute is set to None."
+            )
+        using = using or router.db_for_write(type(self), instance=self)
+        rows: QuerySet[Self] = type(self)._base_manager.using(using).filter(pk=self.pk)
+        return rows
+
+    def _is_saved(self) -> bool:
+        return None not in (self.pk if isinstance(self.pk, tuple) else (self.pk,))
+
+    def _read_bookkeeping(self, rows: QuerySet[Self]) -> None:
+        """Take over what the database now says of the row, if it is still there."""
+        if values := rows.values(*deletion.BOOKKEEPING).first():
+            for name, value in values.items():
+                setattr(self, name, value)

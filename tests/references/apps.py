@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ReferencesTests(AppConfig):
+    name = "tests.references"
+    label = "references_tests"

@@ -9,6 +9,10 @@ class RowDeletedError(HandleRefError):
     """A write would bring back a soft-deleted row; only ``restore()`` does that."""
 
 
+class RowRestoredError(HandleRefError):
+    """A stale instance would delete a row again that was restored meanwhile."""
+
+
 class ParentDeletedError(HandleRefError):
     """A row cannot be restored while a row that it belongs to is deleted."""
 

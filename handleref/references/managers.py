@@ -251,7 +251,7 @@ class HandleRefQuerySet(QuerySet[M]):
         if not rows_written.has_listeners(self.model):
             return write()
         with transaction.atomic(using=self._write_db()):
-            pks = list(self.order_by().values_list("pk", flat=True))
+            pks = list(self._plain_rows().values_list("pk", flat=True))
             result = write()
             self._tell(operation, pks, map(self.model._meta.get_field, names))
         return result

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
-from django.db import models, router
+from django.db import connections, models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
-from handleref.exceptions import RowDeletedError
+from handleref.exceptions import RowDeletedError, RowRestoredError
 from handleref.references import deletion
+from handleref.references.cascade import owner
 from handleref.references.expressions import DELETED, Increment, Live, column
 from handleref.references.fields import (
     CreatedDateTimeField,
@@ -83,36 +84,64 @@ class HandleRefModel(models.Model):
         """
         if update_fields is not None and not raw:
             update_fields = frozenset(update_fields) | {"updated", "version"}
-        super().save_base(raw, force_insert, force_update, using, update_fields)
+        try:
+            super().save_base(raw, force_insert, force_update, using, update_fields)
+        except (RowDeletedError, RowRestoredError):
+            self._keep_transaction(using)
+            raise
         # Unknown rather than deferred, which would narrow the next save().
         self.__dict__.setdefault("version", None)
 
     save_base.alters_data = True
 
+    def _keep_transaction(self, using: str | None) -> None:
+        """Leave an open transaction usable, since the refused save wrote nothing.
+
+        Unless a base with a table of its own was written before ours.
+        """
+        using = using or router.db_for_write(type(self), instance=self)
+        tables = self._meta.get_parent_list()
+        if connections[using].in_atomic_block and tables in ([], [owner(type(self))]):
+            transaction.set_rollback(False, using=using)
+
     def _do_update(
         self, base_qs: QuerySet[Any], using: str, pk_val: Any, values: Any, *rest: Any
     ) -> Any:
-        """Update the row unless it was soft-deleted behind the instance's back.
+        """Update the row unless it was deleted or restored behind the instance's back.
 
         The table with the version is the one with the status; a raw save counts
         nothing, and writes what the fixture says.
         """
-        counts = any(isinstance(value, Increment) for _f, _m, value in values)
-        guarded = counts and vars(self).get("status") != DELETED
-        if guarded:
-            base_qs.query.where.add(Live(column(base_qs.model, "status"), True), "AND")
+        counts = any(isinstance(value, Increment) for _field, _model, value in values)
+        believed = self._believed_live() if counts else None
+        if believed is not None:
+            status = column(base_qs.model, "status")
+            base_qs.query.where.add(Live(status, believed), "AND")
         written = super()._do_update(base_qs, using, pk_val, values, *rest)
-        if guarded and not written:
-            self._refuse_reviving(using, pk_val)
+        if believed is not None and not written:
+            self._refuse_stale(using, pk_val, believed=believed)
         return written
 
-    def _refuse_reviving(self, using: str, key: Any) -> None:
+    def _believed_live(self) -> bool | None:
+        """Return whether the row should be live, or None if its status is set by hand."""
+        if vars(self).get("status") != DELETED:
+            return True
+        return False if vars(self).get("deletion") else None
+
+    def _refuse_stale(self, using: str, key: Any, *, believed: bool) -> None:
         rows: Any = type(self)._base_manager.using(using)
-        if rows.filter(pk=key, status__live=False).exists():
+        if not rows.filter(pk=key, status__live=not believed).exists():
+            return
+        row = f"{self._meta.label} {key}"
+        if believed:
             raise RowDeletedError(
-                f"{self._meta.label} {key} was deleted since this instance was read."
-                " Nothing is saved; restore() brings the row back."
+                f"{row} was deleted since this instance was read. Nothing is saved;"
+                " only restore() brings the row back."
             )
+        raise RowRestoredError(
+            f"{row} was restored since this instance was read. Nothing is saved;"
+            " refresh_from_db() reads the row as it is."
+        )
 
     def delete(
         self, using: str | None = None, keep_parents: bool = False, *, hard: bool = False

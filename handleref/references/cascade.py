@@ -14,7 +14,7 @@ from django.db.models.functions import Cast, Concat, Substr
 from handleref.references.fields import live
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from django.db.models import Field, Func, Model
 
@@ -155,9 +155,8 @@ def edges(model: type[Model], *, follow: bool = False) -> Iterator[Edge]:
 
     :param follow: follow ``on_delete``, because a parent said so.
     """
-    option = model._handleref.delete_cascade
-    follow = follow or option is True
-    named = () if option is True else option
+    follow = follow or model._handleref.delete_cascade is True
+    named = names(model)
     for edge, name in all_edges(model):
         if name in named:
             yield replace(edge, kind=CASCADE)
@@ -169,11 +168,16 @@ def parent_edges(model: type[Model]) -> Iterator[Edge]:
     """Yield the edges to a model from the reference models that it belongs to."""
     for parent in apps.get_models():
         if is_reference(parent) and owner(parent) is parent:
-            named = parent._handleref.delete_cascade
+            named = names(parent)
             for edge, name in all_edges(parent):
-                listed = named is not True and name in named
-                if (edge.kind or listed) and not edge.stays and owner(edge.child) is model:
+                if (edge.kind or name in named) and not edge.stays and owner(edge.child) is model:
                     yield edge
+
+
+def names(model: type[Model]) -> Collection[str]:
+    """Return the related names that a model's ``delete_cascade`` lists."""
+    option = model._handleref.delete_cascade
+    return () if isinstance(option, bool) else option
 
 
 def all_edges(

@@ -9,7 +9,15 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import models
 
-from handleref.references.cascade import CASCADE, KINDS, all_edges, is_reference, owner, reachable
+from handleref.references.cascade import (
+    CASCADE,
+    KINDS,
+    all_edges,
+    is_reference,
+    names,
+    owner,
+    reachable,
+)
 from handleref.references.constraints import LiveUniqueConstraint
 from handleref.references.fields import (
     StatusField,
@@ -146,8 +154,31 @@ def _check_cascade(model: type[Model]) -> Iterator[CheckMessage]:
     option = model._handleref.delete_cascade
     if owner(model) is not model:
         return
-    if option is not True:
-        yield from _check_names(model, option)
+    if not isinstance(option, bool | list | tuple):
+        yield Error(
+            f"delete_cascade is {option!r}.",
+            hint='Write True, or a list of related names: ["airports"].',
+            obj=model,
+            id="handleref.E007",
+        )
+        return
+    yield from _check_names(model)
+    yield from _check_left_alone(model)
+
+
+def _check_names(model: type[Model]) -> Iterator[CheckMessage]:
+    known = {name for _edge, name in all_edges(model) if name}
+    for name in names(model):
+        if name not in known:
+            yield Error(
+                f"delete_cascade names {name!r}, which is no reverse relation.",
+                hint=f"Choose from: {', '.join(sorted(known)) or 'none yet'}.",
+                obj=model,
+                id="handleref.E008",
+            )
+
+
+def _check_left_alone(model: type[Model]) -> Iterator[CheckMessage]:
     for ahead in reachable(model).values():
         for edge in ahead:
             # The rows of an automatic many-to-many table are links, not children.
@@ -159,27 +190,6 @@ def _check_cascade(model: type[Model]) -> Iterator[CheckMessage]:
                     obj=model,
                     id="handleref.W003",
                 )
-
-
-def _check_names(model: type[Model], names: Any) -> Iterator[CheckMessage]:
-    if not isinstance(names, list | tuple):
-        if names is not False:
-            yield Error(
-                f"delete_cascade is {names!r}.",
-                hint='Write True, or a list of related names: ["airports"].',
-                obj=model,
-                id="handleref.E007",
-            )
-        return
-    known = {name for _edge, name in all_edges(model) if name}
-    for name in names:
-        if name not in known:
-            yield Error(
-                f"delete_cascade names {name!r}, which is no reverse relation.",
-                hint=f"Choose from: {', '.join(sorted(known)) or 'none yet'}.",
-                obj=model,
-                id="handleref.E008",
-            )
 
 
 def _check_plain_parent(model: type[Model]) -> Iterator[CheckMessage]:

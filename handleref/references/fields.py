@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
+from django.db.models.signals import class_prepared
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from model_utils.fields import AutoCreatedField, AutoLastModifiedField
@@ -114,22 +115,27 @@ class VersionField(models.IntegerField):
     def contribute_to_class(
         self, cls: type[Model], name: str, private_only: bool = False
     ) -> None:
-        """Give the model our base manager, which counts related writes.
-
-        Django drops the Meta of an abstract base when a model writes its own,
-        and with it ``base_manager_name`` and ``get_latest_by``.
-        """
+        """Join the model, and see to its Meta once it has its managers."""
         super().contribute_to_class(cls, name, private_only)
-        options = cls._meta
-        if not options.base_manager_name and hasattr(cls, "handleref"):
-            options.base_manager_name = "handleref"
-        if not options.get_latest_by:
-            options.get_latest_by = "updated"
+        class_prepared.connect(keep_meta, sender=cls)
 
     def pre_save(self, model_instance: Model, add: bool) -> int | Increment:
         """Return 1 for a new row, else the increment; the instance forgets its own."""
         model_instance.__dict__[self.attname] = 1 if add else None
         return 1 if add else self.increment
+
+
+def keep_meta(sender: type[Model], **kwargs: Any) -> None:
+    """Give a model our base manager, which counts related writes.
+
+    Django drops the Meta of an abstract base when a model writes its own, and
+    with it ``base_manager_name`` and ``get_latest_by``.
+    """
+    options = sender._meta
+    if not options.base_manager_name and "handleref" in options.managers_map:
+        options.base_manager_name = "handleref"
+    if not options.get_latest_by:
+        options.get_latest_by = "updated"
 
 
 def stamped(model: type[Model], values: dict[str, Any]) -> dict[str, Any]:

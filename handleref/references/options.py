@@ -48,9 +48,10 @@ def options_of(model: type[Model]) -> HandleRefOptions:
     values: dict[str, Any] = {}
     for base in reversed(model.__mro__):
         values |= _declared(vars(base).get("HandleRef"))
-        if getattr(getattr(base, "_meta", None), "concrete_model", None) not in {None, table}:
-            values.pop("tag", None)
-    values.setdefault("tag", (table or model).__name__.lower())
+        if (meta := getattr(base, "_meta", None)) and not meta.abstract:
+            if meta.concrete_model is not table:
+                values.pop("tag", None)
+    values.setdefault("tag", table.__name__.lower())
     return HandleRefOptions(**values)
 
 

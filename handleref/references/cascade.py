@@ -12,6 +12,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat, Substr
 
 from handleref.references.fields import live
+from handleref.references.options import options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -81,7 +82,8 @@ class KeyEdge(Edge):
         return Q(Exists(parents.filter((self._target, OuterRef(self.key.attname)))))
 
     def parent_of(self, child: Model) -> Model:
-        return getattr(child, self.key.name)
+        parent: Model = getattr(child, self.key.name)
+        return parent
 
 
 @dataclass(frozen=True)
@@ -107,18 +109,19 @@ class GenericEdge(Edge):
 
     def _of_type(self, using: str) -> Q:
         name = self.relation.content_type_field_name
-        types = self.child._meta.get_field(name).related_model._default_manager
-        content_type = types.db_manager(using).get_for_model(
+        types: Any = self.child._meta.get_field(name).related_model
+        content_type = types._default_manager.db_manager(using).get_for_model(
             self.relation.model, for_concrete_model=self.relation.for_concrete_model
         )
         return Q((name, content_type))
 
     def _keyed(self, parents: QuerySet[Any]) -> QuerySet[Any]:
         """Annotate the parents with their key as the child stores it."""
-        stored = self.child._meta.get_field(self.relation.object_id_field_name)
+        stored: Any = self.child._meta.get_field(self.relation.object_id_field_name)
         key = parents.model._meta.pk
         expression = as_text(key, parents.db) if is_text(stored) and not is_text(key) else F("pk")
-        return parents.order_by().annotate(hr_key=expression)
+        keyed: QuerySet[Any] = parents.order_by().annotate(hr_key=expression)
+        return keyed
 
 
 def is_text(field: Field[Any, Any]) -> bool:
@@ -155,7 +158,7 @@ def edges(model: type[Model], *, follow: bool = False) -> Iterator[Edge]:
 
     :param follow: follow ``on_delete``, because a parent said so.
     """
-    follow = follow or model._handleref.delete_cascade is True
+    follow = follow or options(model).delete_cascade is True
     named = names(model)
     for edge, name in all_edges(model):
         if name in named:
@@ -176,31 +179,29 @@ def parent_edges(model: type[Model]) -> Iterator[Edge]:
 
 def names(model: type[Model]) -> Collection[str]:
     """Return the related names that a model's ``delete_cascade`` lists."""
-    option = model._handleref.delete_cascade
+    option = options(model).delete_cascade
     return () if isinstance(option, bool) else option
 
 
-def all_edges(
-    model: type[Model], *, include_parents: bool = True
-) -> Iterator[tuple[Edge, str]]:
+def all_edges(model: type[Model], *, include_parents: bool = True) -> Iterator[tuple[Edge, str]]:
     """Yield every edge of a model with the name that reaches its children."""
-    fields = model._meta.get_fields(include_parents=include_parents, include_hidden=True)
-    for field in fields:
-        if getattr(field, "parent_link", False) and field.auto_created:
+    fields: Any = model._meta.get_fields(include_parents=include_parents, include_hidden=True)
+    for relation in fields:
+        if getattr(relation, "parent_link", False) and relation.auto_created:
             # The rows of a child table go with this one's, and so their children.
-            yield from all_edges(field.related_model, include_parents=False)
-        elif isinstance(field, models.ManyToOneRel):
-            kind = KINDS.get(field.on_delete)
-            name = field.get_accessor_name() or ""
-            yield KeyEdge(model, field.related_model, kind, field.field), name
-        elif hasattr(field, "bulk_related_objects"):
-            yield GenericEdge(model, field.related_model, CASCADE, field), field.name
+            yield from all_edges(relation.related_model, include_parents=False)
+        elif isinstance(relation, models.ManyToOneRel):
+            kind = KINDS.get(relation.on_delete)
+            name = relation.get_accessor_name() or ""
+            yield KeyEdge(model, relation.related_model, kind, relation.field), name
+        elif hasattr(relation, "bulk_related_objects"):
+            yield GenericEdge(model, relation.related_model, CASCADE, relation), relation.name
 
 
 def reachable(model: type[Model], *, follow: bool = False) -> dict[type[Model], list[Edge]]:
     """Return, for each model that a deletion may reach, the edges that go on from it."""
     found: dict[type[Model], list[Edge]] = {}
-    waiting = [(model, follow or model._handleref.delete_cascade is True)]
+    waiting = [(model, follow or options(model).delete_cascade is True)]
     while waiting:
         current, follow = waiting.pop()
         ahead = list(edges(current, follow=follow))
@@ -210,7 +211,7 @@ def reachable(model: type[Model], *, follow: bool = False) -> dict[type[Model], 
         for edge in ahead:
             if edge.kind is CASCADE and not edge.stays:
                 child = owner(edge.child)
-                waiting.append((child, follow or child._handleref.delete_cascade is True))
+                waiting.append((child, follow or options(child).delete_cascade is True))
     return found
 
 
@@ -252,10 +253,10 @@ class Reach:
 
     def protected(self) -> Iterator[tuple[Edge, QuerySet[Any]]]:
         """Yield the edges that stop the deletion, with the rows in the way."""
-        for edge, rows in self.barred:
-            if edge.kind is RESTRICT:
-                for taken in self.taken.get(edge.child, ()):
-                    rows = rows.exclude(pk__in=taken.values("pk"))
+        for edge, children in self.barred:
+            rows = children
+            for taken in self.taken.get(edge.child, ()) if edge.kind is RESTRICT else ():
+                rows = rows.exclude(pk__in=taken.values("pk"))
             yield edge, rows
 
 

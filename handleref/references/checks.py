@@ -27,6 +27,7 @@ from handleref.references.fields import (
 from handleref.references.handles import TAG, tagged_models
 from handleref.references.managers import HandleRefManager
 from handleref.references.models import HandleRefModel
+from handleref.references.options import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ OWN_FIELDS = {
 }
 
 
-def check_references(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+def check_references(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check every reference model of the project, and the models around them."""
     found = [*_check_tags(), *_check_time_zone()]
     for model in _models(app_configs):
@@ -96,10 +97,10 @@ def _check_time_zone() -> Iterator[CheckMessage]:
 def _check_bases(model: type[Model]) -> Iterator[CheckMessage]:
     """Find a second base with fields of our names: Django keeps one of the two."""
     for base in model.__mro__[1:]:
-        options = getattr(base, "_meta", None)
-        if options is None or issubclass(base, HandleRefModel):
+        meta = getattr(base, "_meta", None)
+        if meta is None or issubclass(base, HandleRefModel):
             continue
-        doubled = sorted(OWN_FIELDS.keys() & {f.name for f in options.local_fields})
+        doubled = sorted(OWN_FIELDS.keys() & {f.name for f in meta.local_fields})
         if doubled:
             yield Error(
                 f"{base.__name__} and HandleRefModel both define {', '.join(doubled)}.",
@@ -119,7 +120,8 @@ def _check_fields(model: type[Model]) -> Iterator[CheckMessage]:
                 obj=model,
                 id="handleref.E004",
             )
-    choices = {value for value, _label in model._meta.get_field("status").flatchoices}
+    status: Any = model._meta.get_field("status")
+    choices = {value for value, _label in status.flatchoices}
     if choices and not {"ok", "deleted"} <= choices:
         yield Error(
             "The choices of status leave out 'ok' or 'deleted'.",
@@ -151,7 +153,7 @@ def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:
 
 
 def _check_cascade(model: type[Model]) -> Iterator[CheckMessage]:
-    option = model._handleref.delete_cascade
+    option: object = options(model).delete_cascade
     if owner(model) is not model:
         return
     if not isinstance(option, bool | list | tuple):

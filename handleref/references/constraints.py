@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.ddl_references import Columns, Statement, Table
 from django.db.backends.utils import names_digest
@@ -15,7 +15,7 @@ from handleref.references.expressions import DELETED
 from handleref.references.fields import live
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from django.core.checks import CheckMessage
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -35,7 +35,7 @@ class LiveUniqueConstraint(UniqueConstraint):
     def __init__(self, *, fields: Iterable[str], name: str, **options: Any) -> None:
         super().__init__(fields=tuple(fields), name=name, condition=live(), **options)
 
-    def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         """Leave out the condition, which the class stands for."""
         path, args, options = super().deconstruct()
         options.pop("condition")
@@ -44,41 +44,45 @@ class LiveUniqueConstraint(UniqueConstraint):
     def check(self, model: type[Model], connection: Any) -> list[CheckMessage]:
         """Check the fields, but not for partial indexes, which are not needed."""
         # Django 5.2 calls it _check().
-        check = getattr(super(), "check", None) or super()._check
+        check = getattr(super(), "check", None) or super()._check  # type: ignore[misc]
         return [e for e in check(model, connection) if e.id != "models.W036"]
 
     _check = check
 
-    def constraint_sql(self, model: type[Model], schema_editor: Any) -> Any:
+    def constraint_sql(self, model: type[Model] | None, schema_editor: Any) -> Any:
         """Return None, and create the index once the table is there."""
         if _has_partial_indexes(schema_editor):
             return super().constraint_sql(model, schema_editor)
         schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))
         return None
 
-    def create_sql(self, model: type[Model], schema_editor: Any) -> Any:
+    def create_sql(self, model: type[Model] | None, schema_editor: Any) -> Any:
         """Return the SQL that creates the constraint."""
         if _has_partial_indexes(schema_editor):
             return super().create_sql(model, schema_editor)
         return self._statement(dialects.ADD_LIVE_UNIQUE, model, schema_editor)
 
-    def remove_sql(self, model: type[Model], schema_editor: Any) -> Any:
+    def remove_sql(self, model: type[Model] | None, schema_editor: Any) -> Any:
         """Return the SQL that removes the constraint."""
         if _has_partial_indexes(schema_editor):
             return super().remove_sql(model, schema_editor)
         return self._statement(dialects.DROP_LIVE_UNIQUE, model, schema_editor)
 
     def _statement(
-        self, template: str, model: type[Model], schema_editor: BaseDatabaseSchemaEditor
+        self, template: str, model: Any, schema_editor: BaseDatabaseSchemaEditor
     ) -> Statement:
-        options, quote = model._meta, schema_editor.quote_name
-        columns = [options.get_field(name).column for name in self.fields]
+        table, quote = model._meta.db_table, schema_editor.quote_name
+
+        def columns(names: Iterable[str]) -> Columns:
+            fields: Any = map(model._meta.get_field, names)
+            return Columns(table, [field.column for field in fields], quote)
+
         return Statement(
             template,
-            table=Table(options.db_table, quote),
+            table=Table(table, quote),
             name=quote(self.name),
-            columns=Columns(options.db_table, columns, quote),
-            status=Columns(options.db_table, [options.get_field("status").column], quote),
+            columns=columns(self.fields),
+            status=columns(["status"]),
             live=quote(f"hr_live_{names_digest(self.name, length=8)}"),
         )
 
@@ -91,7 +95,8 @@ class LiveUniqueConstraint(UniqueConstraint):
     ) -> None:
         """Raise a ValidationError that names the fields, unless the row is deleted."""
         values = {name: getattr(instance, name) for name in self.fields}
-        unchecked = instance.status == DELETED or None in values.values()
+        deleted = vars(instance).get("status") == DELETED
+        unchecked = deleted or None in values.values()
         if unchecked or set(self.fields) & set(exclude or ()):
             return
         others = model._base_manager.using(using).filter(live(), **values)
@@ -121,9 +126,8 @@ class LiveUniqueConstraint(UniqueConstraint):
 def clash(rows: QuerySet[Any]) -> ValidationError | None:
     """Return the error of deleted rows that live rows, or each other, keep out."""
     for constraint in rows.model._meta.constraints:
-        if isinstance(constraint, LiveUniqueConstraint):
-            if error := constraint.clash(rows):
-                return error
+        if isinstance(constraint, LiveUniqueConstraint) and (error := constraint.clash(rows)):
+            return error
     return None
 
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from django.dispatch import Signal
 
 Deleted = tuple[int, dict[str, int]]
+# More deletions than this are not listed in a query: databases limit its parameters.
+MANY = 1000
 BOOKKEEPING = ("status", "former_status", "deletion", "updated", "version")
 
 
@@ -58,9 +60,7 @@ class Operation:
     counts: Counter[type[Model]] = field(default_factory=Counter)
     pks: dict[type[Model], list[Any]] = field(default_factory=dict)
 
-    def write(
-        self, rows: QuerySet[Any], values: dict[str, Any], *, nested: bool
-    ) -> bool:
+    def write(self, rows: QuerySet[Any], values: dict[str, Any], *, nested: bool) -> bool:
         """Write the values into the rows and tell whether there were any.
 
         :param nested: the rows are those of a subquery.
@@ -80,9 +80,7 @@ class Operation:
     def _is_heard(self, model: type[Model]) -> bool:
         return self.signal.has_listeners(model) or rows_written.has_listeners(model)
 
-    def spread(
-        self, graph: dict[type[Model], list[Edge]], step: Callable[[Edge], bool]
-    ) -> None:
+    def spread(self, graph: dict[type[Model], list[Edge]], step: Callable[[Edge], bool]) -> None:
         """Take the step along every edge, from the models whose rows it wrote."""
         waiting = self.models
         while waiting:
@@ -179,9 +177,7 @@ def restore(rows: QuerySet[Any]) -> Operation:
     try:
         with transaction.atomic(using=rows.db):
             restoration.run(rows)
-            operation.announce(
-                marks.pop() if len(marks) == 1 else None, restoration.written
-            )
+            operation.announce(marks.pop() if len(marks) == 1 else None, restoration.written)
     except IntegrityError as error:
         raise restoration.reason() or error from error
     return operation
@@ -196,8 +192,7 @@ class Restoration:
 
     def __init__(self, operation: Operation, marks: set[UUID]) -> None:
         self.operation = operation
-        # So long a list would be slower than no list.
-        few = len(marks) <= 1000
+        few = len(marks) <= MANY
         self.marked = Q(deletion__in=marks) if few else Q(deletion__isnull=False)
         self.current: QuerySet[Any] | None = None
 

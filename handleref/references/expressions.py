@@ -37,12 +37,12 @@ class Increment(Expression):
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         """Return ``table.column + 1``; the table also serves upserts."""
         quote = connection.ops.quote_name
-        field = self.output_field
+        field: Any = self.output_field
         table = field.model._meta.db_table
-        return f"{quote(table)}.{quote(field.column)} + 1", []
+        return f"{quote(table)}.{quote(field.column)} + 1", ()
 
 
 class Live(Lookup):
@@ -57,15 +57,15 @@ class Live(Lookup):
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         """Return the comparison of the status with ``deleted``."""
         column, params = self.process_lhs(compiler, connection)
-        return f"{column} {'<>' if self.rhs else '='} %s", [*params, DELETED]
+        return f"{column} {'<>' if self.rhs else '='} %s", (*params, DELETED)
 
 
 def column(model: type[Model], name: str) -> Col:
     """Return a field's column in its own table, resolved."""
-    field = model._meta.get_field(name)
+    field: Any = model._meta.get_field(name)
     return Col(field.model._meta.db_table, field)
 
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, Q
 
+    # Generic only for type checkers, as in model_utils.
+    CharField = models.CharField[str, str]
+    IntegerField = models.IntegerField[int, int]
+else:
+    CharField = models.CharField
+    IntegerField = models.IntegerField
+
 
 class Status(models.TextChoices):
     """The statuses that every reference model has; a project may add its own."""
@@ -28,7 +35,7 @@ class Status(models.TextChoices):
     DELETED = DELETED, _("deleted")
 
 
-class StatusField(models.CharField):
+class StatusField(CharField):
     """The status of a row, with the lookup ``status__live``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,7 +71,8 @@ class UpdatedDateTimeField(AutoLastModifiedField):
 
     def get_default(self) -> datetime:
         """Return the present; the parent class would keep its first answer."""
-        return AutoCreatedField.get_default(self)
+        moment: datetime = AutoCreatedField.get_default(self)
+        return moment
 
     def pre_save(self, model_instance: Model, add: bool) -> datetime:
         """Stamp the instance with the present and return the stamp."""
@@ -97,7 +105,7 @@ class VersionAttribute(DeferredAttribute):
         instance.__dict__[self.field.attname] = value
 
 
-class VersionField(models.IntegerField):
+class VersionField(IntegerField):
     """How often the row was written: 1 when created, counted by the database."""
 
     descriptor_class = VersionAttribute
@@ -112,9 +120,7 @@ class VersionField(models.IntegerField):
         """The expression that counts one more write."""
         return Increment(self)
 
-    def contribute_to_class(
-        self, cls: type[Model], name: str, private_only: bool = False
-    ) -> None:
+    def contribute_to_class(self, cls: type[Model], name: str, private_only: bool = False) -> None:
         """Join the model, and see to its Meta once it has its managers."""
         super().contribute_to_class(cls, name, private_only)
         class_prepared.connect(keep_meta, sender=cls)
@@ -125,7 +131,7 @@ class VersionField(models.IntegerField):
         return 1 if add else self.increment
 
 
-def keep_meta(sender: type[Model], **kwargs: Any) -> None:
+def keep_meta(sender: type[Model], **_: Any) -> None:
     """Give a model our base manager, which counts related writes.
 
     Django drops the Meta of an abstract base when a model writes its own, and

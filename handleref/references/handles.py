@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from handleref.exceptions import UnknownTagError
+from handleref.references.options import options
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -53,7 +54,7 @@ def tagged_models() -> dict[str, list[type[Model]]]:
     found: dict[str, list[type[Model]]] = {}
     for model in apps.get_models():
         if hasattr(model, "_handleref") and not model._meta.proxy:
-            found.setdefault(model._handleref.tag, []).append(model)
+            found.setdefault(options(model).tag, []).append(model)
     return found
 
 
@@ -74,8 +75,8 @@ def resolve(handle: str, *, using: str | None = None) -> Model:
         value = _parse_key(model._meta.pk, key)
     except ValidationError as error:
         raise ValueError(f"{key!r} is no key of {model._meta.label}.") from error
-    rows: Any = model._base_manager.using(using)
-    return rows.get(pk=value)
+    row: Model = model._base_manager.using(using).get(pk=value)
+    return row
 
 
 def _parse_key(field: Any, key: int | str) -> Any:
@@ -84,8 +85,7 @@ def _parse_key(field: Any, key: int | str) -> Any:
         if len(parts) != len(field.fields):
             raise ValidationError("wrong number of parts")
         return tuple(
-            _parse_key(part, unquote(text))
-            for part, text in zip(field.fields, parts, strict=True)
+            _parse_key(part, unquote(text)) for part, text in zip(field.fields, parts, strict=True)
         )
     while field.remote_field:
         field = field.target_field

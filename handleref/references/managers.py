@@ -19,7 +19,7 @@ from handleref.references.signals import rows_written
 from handleref.references.upserts import CountingInsertQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
     from typing import Self
 
@@ -28,10 +28,26 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def alters_data(**attributes: bool) -> Callable[[F], F]:
+    """Mark a method as Django marks those that write; templates do not call it."""
+
+    def mark(method: F) -> F:
+        vars(method).update(alters_data=True, **attributes)
+        return method
+
+    return mark
 
 
 class HandleRefQuerySet(QuerySet[M]):
     """Rows that know when they changed."""
+
+    if TYPE_CHECKING:  # Django's own, which its stubs leave out.
+        _fields: Any
+        _chain: Callable[[], Self]
+        _not_support_combined_queries: Callable[[str], None]
 
     def since(
         self,
@@ -75,6 +91,7 @@ class HandleRefQuerySet(QuerySet[M]):
         """Return what :meth:`last_change` does."""
         return await sync_to_async(self.last_change)()
 
+    @alters_data()
     def update(self, **kwargs: Any) -> int:
         """Update the rows, stamped and counted.
 
@@ -86,10 +103,11 @@ class HandleRefQuerySet(QuerySet[M]):
         status = kwargs.get("status", DELETED)
         if status != DELETED and not hasattr(status, "resolve_expression"):
             self._refuse_reviving(self)
-        return self._heard("update", values, lambda: super(HandleRefQuerySet, self).update(**values))
+        return self._heard(
+            "update", values, lambda: super(HandleRefQuerySet, self).update(**values)
+        )
 
-    update.alters_data = True
-
+    @alters_data()
     def bulk_update(
         self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
@@ -105,16 +123,15 @@ class HandleRefQuerySet(QuerySet[M]):
         _forget_versions(objs)
         return count
 
-    bulk_update.alters_data = True
-
+    @alters_data()
     def bulk_create(
         self,
         objs: Iterable[M],
         batch_size: int | None = None,
         ignore_conflicts: bool = False,
         update_conflicts: bool = False,
-        update_fields: Sequence[str] | None = None,
-        unique_fields: Sequence[str] | None = None,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
     ) -> list[M]:
         """Insert the objects; what is updated on conflict is stamped and counted.
 
@@ -143,6 +160,7 @@ class HandleRefQuerySet(QuerySet[M]):
             _forget_versions(objs)
         return objs
 
+    @alters_data(queryset_only=False)
     def _insert(
         self,
         objs: list[M],
@@ -155,21 +173,20 @@ class HandleRefQuerySet(QuerySet[M]):
         unique_fields: list[Any] | None = None,
     ) -> list[Any]:
         if on_conflict != OnConflict.UPDATE:
-            return super()._insert(
+            rows: list[Any] = super()._insert(  # type: ignore[misc]
                 objs, fields, returning_fields, raw, using, on_conflict
             )
+            return rows
         query = CountingInsertQuery(
             self.model,
             on_conflict=on_conflict,
             update_fields=update_fields or [],
             unique_fields=unique_fields,
         )
-        query.insert_values(fields, objs, raw=raw)
+        query.insert_values(fields, [*objs], raw=raw)
         return query.get_compiler(using or self._write_db()).execute_sql(returning_fields)
 
-    _insert.alters_data = True
-    _insert.queryset_only = False
-
+    @alters_data(queryset_only=True)
     def delete(self, *, hard: bool = False) -> Deleted:
         """Soft-delete the rows and what they take along, in one transaction.
 
@@ -184,16 +201,12 @@ class HandleRefQuerySet(QuerySet[M]):
         self._result_cache = None
         return operation.result
 
-    delete.alters_data = True
-    delete.queryset_only = True
-
+    @alters_data(queryset_only=True)
     async def adelete(self, *, hard: bool = False) -> Deleted:
         """Do what :meth:`delete` does."""
         return await sync_to_async(self.delete)(hard=hard)
 
-    adelete.alters_data = True
-    adelete.queryset_only = True
-
+    @alters_data(queryset_only=True)
     def restore(self) -> Deleted:
         """Bring back the soft-deleted rows, and exactly what their deletions took.
 
@@ -206,15 +219,10 @@ class HandleRefQuerySet(QuerySet[M]):
         self._result_cache = None
         return operation.result
 
-    restore.alters_data = True
-    restore.queryset_only = True
-
+    @alters_data(queryset_only=True)
     async def arestore(self) -> Deleted:
         """Do what :meth:`restore` does."""
         return await sync_to_async(self.restore)()
-
-    arestore.alters_data = True
-    arestore.queryset_only = True
 
     def _refuse_partial(self, name: str) -> None:
         """Refuse what Django's ``delete()`` refuses, in its words."""
@@ -227,7 +235,7 @@ class HandleRefQuerySet(QuerySet[M]):
             raise TypeError(f"Cannot call {name}() after .values() or .values_list()")
 
     def _plain_rows(self) -> Self:
-        rows = self._chain()
+        rows: Self = self._chain()
         rows._for_write = True
         rows.query.select_for_update = False
         rows.query.select_related = False

@@ -20,13 +20,14 @@ from handleref.references.fields import (
     VersionField,
 )
 from handleref.references.handles import make_handle
-from handleref.references.managers import HandleRefManager
+from handleref.references.managers import HandleRefManager, alters_data
 from handleref.references.options import OptionsAttribute
 
 if TYPE_CHECKING:
     from typing import Self
 
     from django.db.models import QuerySet
+    from django.db.models.base import ModelBase
 
     from handleref.references.deletion import Deleted
 
@@ -70,10 +71,11 @@ class HandleRefModel(models.Model):
         """The row's short name, such as ``org123``; ValueError before it is saved."""
         return make_handle(self.ref_tag, self.pk)
 
+    @alters_data()
     def save_base(
         self,
         raw: bool = False,
-        force_insert: bool = False,
+        force_insert: bool | tuple[ModelBase, ...] = False,
         force_update: bool = False,
         using: str | None = None,
         update_fields: Any = None,
@@ -92,8 +94,6 @@ class HandleRefModel(models.Model):
         # Unknown rather than deferred, which would narrow the next save().
         self.__dict__.setdefault("version", None)
 
-    save_base.alters_data = True
-
     def _keep_transaction(self, using: str | None) -> None:
         """Leave an open transaction usable, since the refused save wrote nothing.
 
@@ -104,7 +104,8 @@ class HandleRefModel(models.Model):
         if connections[using].in_atomic_block and tables in ([], [owner(type(self))]):
             transaction.set_rollback(False, using=using)
 
-    def _do_update(
+    # Django 5.2 returns a bool and hands over one argument less.
+    def _do_update(  # type: ignore[override]
         self, base_qs: QuerySet[Any], using: str, pk_val: Any, values: Any, *rest: Any
     ) -> Any:
         """Update the row unless it was deleted or restored behind the instance's back.
@@ -143,6 +144,7 @@ class HandleRefModel(models.Model):
             " refresh_from_db() reads the row as it is."
         )
 
+    @alters_data()
     def delete(
         self, using: str | None = None, keep_parents: bool = False, *, hard: bool = False
     ) -> Deleted:
@@ -161,16 +163,14 @@ class HandleRefModel(models.Model):
         self._read_bookkeeping(rows)
         return operation.result
 
-    delete.alters_data = True
-
+    @alters_data()
     async def adelete(
         self, using: str | None = None, keep_parents: bool = False, *, hard: bool = False
     ) -> Deleted:
         """Do what :meth:`delete` does."""
         return await sync_to_async(self.delete)(using, keep_parents, hard=hard)
 
-    adelete.alters_data = True
-
+    @alters_data()
     def restore(self, using: str | None = None) -> Deleted:
         """Bring back the row, and exactly what its deletion took.
 
@@ -184,13 +184,10 @@ class HandleRefModel(models.Model):
         self._read_bookkeeping(rows)
         return operation.result
 
-    restore.alters_data = True
-
+    @alters_data()
     async def arestore(self, using: str | None = None) -> Deleted:
         """Do what :meth:`restore` does."""
         return await sync_to_async(self.restore)(using)
-
-    arestore.alters_data = True
 
     def _row(self, using: str | None, verb: str) -> QuerySet[Self]:
         if not self._is_saved():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -29,28 +30,37 @@ class HandleRefOptions:
         return f"{type(self).__name__}({values})"
 
 
+def options(model: type[Model]) -> HandleRefOptions:
+    """Return the options of a reference model."""
+    reference: Any = model
+    found: HandleRefOptions = reference._handleref
+    return found
+
+
 class OptionsAttribute:
     """Computes ``_handleref`` once for each class that asks."""
 
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[type, HandleRefOptions] = WeakKeyDictionary()
+
     def __get__(self, instance: object, owner: type[Model]) -> HandleRefOptions:
-        if "_handleref_options" not in vars(owner):
-            owner._handleref_options = options_of(owner)
-        options: HandleRefOptions = vars(owner)["_handleref_options"]
-        return options
+        if owner not in self._known:
+            self._known[owner] = merged_options(owner)
+        return self._known[owner]
 
 
-def options_of(model: type[Model]) -> HandleRefOptions:
+def merged_options(model: type[Model]) -> HandleRefOptions:
     """Merge the inner classes ``HandleRef`` along the bases of a model.
 
     A tag names one table, so a base with a table of its own keeps its tag.
     """
-    table = model._meta.concrete_model
+    table: Any = model._meta.concrete_model
     values: dict[str, Any] = {}
     for base in reversed(model.__mro__):
         values |= _declared(vars(base).get("HandleRef"))
-        if (meta := getattr(base, "_meta", None)) and not meta.abstract:
-            if meta.concrete_model is not table:
-                values.pop("tag", None)
+        meta = getattr(base, "_meta", None)
+        if meta and not meta.abstract and meta.concrete_model is not table:
+            values.pop("tag", None)
     values.setdefault("tag", table.__name__.lower())
     return HandleRefOptions(**values)
 

@@ -59,9 +59,7 @@ def since_timestamp(rows: QuerySet[Any], timestamp: Moment) -> QuerySet[Any]:
     ``updated`` alone decides: it is never before ``created``, and has an index.
     """
     after = moment(timestamp)
-    return rows.filter(
-        updated__gt=after if settings.USE_TZ else timezone.make_naive(after)
-    )
+    return rows.filter(updated__gt=after if settings.USE_TZ else timezone.make_naive(after))
 
 
 def since_version(rows: QuerySet[Any], version: int) -> QuerySet[Any]:

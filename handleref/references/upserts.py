@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models.sql import InsertQuery
 from django.db.models.sql.compiler import SQLInsertCompiler
 
@@ -22,7 +22,10 @@ OWN = frozenset({"version", "updated", "status"})
 class CountingCompiler(SQLInsertCompiler):
     """Adds our assignments to those that Django writes for a conflict."""
 
-    def as_sql(self) -> list[tuple[str, Any]]:
+    query: CountingInsertQuery
+
+    # An insert has no options, and may be several statements.
+    def as_sql(self) -> list[tuple[str, Any]]:  # type: ignore[override]
         """Return Django's statements, with ours behind the last assignment."""
         suffix = self.connection.ops.on_conflict_suffix_sql(
             self.query.fields,
@@ -35,12 +38,11 @@ class CountingCompiler(SQLInsertCompiler):
         return [(longer.join(sql.rsplit(suffix, 1)), p) for sql, p in super().as_sql()]
 
     def _assignments(self) -> Iterator[str]:
-        options = self.query.get_meta()
+        options: Any = self.query.get_meta()
         quote = self.connection.ops.quote_name
 
         def stored(name: str) -> str:
-            column = options.get_field(name).column
-            return f"{quote(options.db_table)}.{quote(column)}"
+            return f"{quote(options.db_table)}.{quote(options.get_field(name).column)}"
 
         def new(name: str) -> str:
             return incoming(self.connection, options.get_field(name).column)
@@ -61,6 +63,10 @@ class CountingCompiler(SQLInsertCompiler):
 class CountingInsertQuery(InsertQuery):
     """An upsert that never brings a soft-deleted row back."""
 
+    on_conflict: Any
+    update_fields: list[Any]
+    unique_fields: list[Any]
+
     def __init__(self, *args: Any, update_fields: list[Any], **kwargs: Any) -> None:
         foreign = [field for field in update_fields if field.name not in OWN]
         super().__init__(*args, update_fields=foreign, **kwargs)
@@ -70,7 +76,7 @@ class CountingInsertQuery(InsertQuery):
         self, using: str | None = None, connection: Any = None, elide_empty: bool = True
     ) -> SQLInsertCompiler:
         """Return the database's own insert compiler, with our assignments."""
-        connection = connection or connections[using]
+        connection = connection or connections[using or DEFAULT_DB_ALIAS]
         compiler = _counting(connection.ops.compiler(self.compiler))
         return compiler(self, connection, using, elide_empty)
 

@@ -6,7 +6,12 @@ from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelatio
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
-from handleref.models import HandleRefManager, HandleRefModel, HandleRefQuerySet, LiveUniqueConstraint
+from handleref.models import (
+    HandleRefManager,
+    HandleRefModel,
+    HandleRefQuerySet,
+    LiveUniqueConstraint,
+)
 
 
 class Item(HandleRefModel):
@@ -80,7 +85,7 @@ class Org(HandleRefModel):
     name = models.CharField(max_length=100)
 
     class HandleRef:
-        tag = "org"
+        tag = "organisation"
         delete_cascade = ["nets", "labels"]
 
     labels = GenericRelation("references_tests.Label")

@@ -40,7 +40,8 @@ def test_w003_says_which_children_are_left_alone():
     [warning] = [e for e in checks.check_references() if e.id == "handleref.W003"]
 
     assert warning == Warning(
-        "delete_cascade leaves Memo.branch alone, since references_tests.Memo is no HandleRefModel.",
+        "delete_cascade leaves Memo.branch alone, since references_tests.Memo is no"
+        " HandleRefModel.",
         hint="Make Memo a HandleRefModel, or silence this.",
         obj=Company,
         id="handleref.W003",

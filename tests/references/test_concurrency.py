@@ -22,7 +22,7 @@ def together(work, threads=THREADS):
         try:
             barrier.wait()
             work(number)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again below
             errors.append(error)
         finally:
             connections.close_all()

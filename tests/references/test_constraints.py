@@ -83,9 +83,9 @@ def test_no_check_complains_of_partial_indexes():
     constraint = LiveUniqueConstraint(fields=["code"], name="x")
 
     assert constraint.check(Seat, connection) == []
-    assert [e.id for e in LiveUniqueConstraint(fields=["no"], name="x").check(Seat, connection)] == [
-        "models.E012"
-    ]
+    assert [
+        e.id for e in LiveUniqueConstraint(fields=["no"], name="x").check(Seat, connection)
+    ] == ["models.E012"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -409,7 +409,9 @@ class TestManyRows:
         assert not hasattr(Item.objects, "restore")
 
     def test_a_queryset_with_joins_order_and_cache(self, company):
-        desks = Desk.objects.filter(branch__company__code="c").order_by("-pk").select_related("branch")
+        desks = (
+            Desk.objects.filter(branch__company__code="c").order_by("-pk").select_related("branch")
+        )
         assert len(desks) == 2
 
         desks.delete()

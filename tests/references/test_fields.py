@@ -297,5 +297,3 @@ def test_post_save_sees_the_version_of_the_database():
         post_save.disconnect(receiver, sender=Item)
 
     assert seen == [1, 2, 3]
-
-

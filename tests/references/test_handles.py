@@ -88,14 +88,12 @@ def test_split_ref(handle, expected):
     assert split_ref(handle) == expected
 
 
-@pytest.mark.parametrize("handle", ["", "org", "123", "org:", ":5", "org123x", "ö1", "org١"])
+@pytest.mark.parametrize("handle", ["", "org", "123", "org:", ":5", "org123x", "ö1", "org\u0661"])
 def test_what_is_no_handle(handle):
     with pytest.raises(ValueError) as error:
         split_ref(handle)
 
-    assert str(error.value) == (
-        f"Not a handle: {handle!r}. One looks like 'org123' or 'tag:key'."
-    )
+    assert str(error.value) == (f"Not a handle: {handle!r}. One looks like 'org123' or 'tag:key'.")
 
 
 @pytest.mark.parametrize("key", [0, 5, -5, uuid.UUID(int=1), "a"])

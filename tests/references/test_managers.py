@@ -350,7 +350,7 @@ async def write_by_async_twins(model):
 
     await model.objects.aupdate(name="c")
     await model.objects.abulk_update([item], ["name"])
-    item, created = await model.objects.aupdate_or_create(pk=item.pk, defaults={"name": "d"})
+    item, _ = await model.objects.aupdate_or_create(pk=item.pk, defaults={"name": "d"})
     await model.objects.abulk_create([model(name="e")])
     assert await model.handleref.since(before).acount() == 2
     assert await model.handleref.alast_change() > before

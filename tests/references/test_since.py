@@ -126,8 +126,10 @@ def test_another_type_is_a_type_error(given, message):
         (-(10**13), "timestamp is out of range: -10000000000000."),
         (
             datetime.datetime.min.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
-            "timestamp is out of range: datetime.datetime(1, 1, 1, 0, 0,"
-            " tzinfo=datetime.timezone(datetime.timedelta(seconds=7200))).",
+            (
+                "timestamp is out of range: datetime.datetime(1, 1, 1, 0, 0,"
+                " tzinfo=datetime.timezone(datetime.timedelta(seconds=7200)))."
+            ),
         ),
     ],
 )

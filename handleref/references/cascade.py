@@ -260,6 +260,11 @@ class Reach:
             yield edge, rows
 
 
+def keys(rows: QuerySet[Any]) -> list[Any]:
+    """Return the primary keys of the rows, each once, whatever joins select them."""
+    return list(dict.fromkeys(rows.values_list("pk", flat=True)))
+
+
 def owned(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the rows as those of the table that has the stamps."""
     model = owner(rows.model)

@@ -27,6 +27,7 @@ from handleref.references.cascade import (
     PROTECT,
     Edge,
     Reach,
+    keys,
     owned,
     owner,
     parent_edges,
@@ -68,7 +69,7 @@ class Operation:
         model = rows.model
         settle = nested and runs_subqueries_per_row(connections[self.using])
         if settle or self._is_heard(model):
-            pks = list(rows.values_list("pk", flat=True))
+            pks = keys(rows)
             self.pks.setdefault(model, []).extend(pks)
             if settle:
                 rows = model._base_manager.using(self.using).filter(pk__in=pks)
@@ -137,8 +138,8 @@ def soft_delete(rows: QuerySet[Any]) -> Operation:
         children = owned(edge.children(marked(edge.parent)))
         return operation.write(children, values, nested=True)
 
+    refuse(rows.filter(live()), graph)
     with transaction.atomic(using=using):
-        refuse(rows.filter(live()), graph)
         operation.write(rows.filter(live()), values, nested=False)
         operation.spread(graph, step)
         operation.announce(operation.id, marked)
@@ -172,12 +173,13 @@ def restore(rows: QuerySet[Any]) -> Operation:
     rows = owned(rows).filter(status__live=False)
     operation = Operation("restore", rows.db, restored)
     deletions = list(rows.order_by().values_list("deletion", flat=True).distinct())
-    marks = {deletion or operation.id for deletion in deletions}
-    restoration = Restoration(operation, marks)
+    if not deletions:
+        return operation
+    restoration = Restoration(operation, {deletion or operation.id for deletion in deletions})
     try:
         with transaction.atomic(using=rows.db):
             restoration.run(rows)
-            operation.announce(marks.pop() if len(marks) == 1 else None, restoration.written)
+            operation.announce(deletions[0] if len(deletions) == 1 else None, restoration.written)
     except IntegrityError as error:
         raise restoration.reason() or error from error
     return operation
@@ -199,7 +201,7 @@ class Restoration:
     def run(self, rows: QuerySet[Any]) -> None:
         """Restore the rows and what was taken with them."""
         graph = reachable(rows.model, follow=True)
-        self._write(rows, nested=False)
+        self._write(rows.filter(self.marked | Q(deletion=None)), nested=False)
         self.operation.spread(graph, self._step)
         for model in self.operation.models:
             self._refuse_orphans(model)

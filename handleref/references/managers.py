@@ -12,6 +12,7 @@ from django.db.models.manager import BaseManager
 
 from handleref.exceptions import RowDeletedError
 from handleref.references import deletion
+from handleref.references.cascade import keys
 from handleref.references.expressions import DELETED
 from handleref.references.fields import live, stamped
 from handleref.references.registry import apply_cursors
@@ -259,7 +260,7 @@ class HandleRefQuerySet(QuerySet[M]):
         if not rows_written.has_listeners(self.model):
             return write()
         with transaction.atomic(using=self._write_db()):
-            pks = list(self._plain_rows().values_list("pk", flat=True))
+            pks = keys(self._plain_rows())
             result = write()
             self._tell(operation, pks, map(self.model._meta.get_field, names))
         return result

@@ -564,3 +564,20 @@ class TestSignals:
             restored.disconnect(keep, sender=Item)
 
         assert kept[1].get() == item
+
+
+def test_a_join_tells_of_each_row_once(company):
+    with heard(soft_deleted) as told:
+        Company.objects.filter(branches__name__in=["north", "south"]).delete()
+
+    assert {model: len(keys) for model, _, _, keys in told}[Company] == 1
+
+
+def test_a_row_deleted_by_hand_is_restored_without_a_deletion():
+    item = Item.objects.create()
+    Item.objects.update(status="deleted")
+
+    with heard(restored) as told:
+        item.restore()
+
+    assert told == [(Item, "default", None, [item.pk])]

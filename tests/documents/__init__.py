@@ -1,0 +1,1 @@
+"""The app in which the models live that README and docs declare while they are tested."""

@@ -1,0 +1,1 @@
+"""Say where the documents' models live: this is their ``__module__``, and holds none itself."""

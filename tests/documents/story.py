@@ -1,0 +1,80 @@
+"""Let a document be a story: what one block saves or declares, the next ones find.
+
+One transaction spans the document, and is rolled back at its end together with
+the tables of the models that the document declared. Therefore documents run on
+SQLite only: MariaDB cannot take a table back.
+"""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db import connections, models
+from django.db.models.signals import class_prepared
+from django.test import TestCase
+
+LABEL = "documents"
+MODULE = "tests.documents.models"
+
+
+class Story:
+    """The stage of one document; ``begin()`` and ``end()`` may each be called more than once."""
+
+    def __init__(self) -> None:
+        self.transaction: type[TestCase] | None = None
+
+    def begin(self) -> None:
+        """Open the transaction and listen for models."""
+        if self.transaction is not None:
+            return
+        # SQLite makes no table within a transaction while it checks foreign keys.
+        for connection in connections.all():
+            connection.disable_constraint_checking()
+        self.transaction = type("Document", (TestCase,), {"databases": "__all__"})
+        self.transaction.setUpClass()
+        class_prepared.connect(self.declare)
+
+    def end(self) -> None:
+        """Take back the rows, the tables and the models."""
+        if self.transaction is None:
+            return
+        class_prepared.disconnect(self.declare)
+        for model in list(apps.all_models[LABEL].values()):
+            forget(model)
+        self.transaction.tearDownClass()
+        self.transaction.doClassCleanups()
+        self.transaction = None
+        for connection in connections.all():
+            connection.enable_constraint_checking()
+
+    def declare(self, sender: type[models.Model], **_: Any) -> None:
+        """Give a model declared in the document its table, in place of an earlier one's."""
+        options = sender._meta
+        if options.app_label != LABEL or options.auto_created:
+            return
+        if earlier := apps.all_models[LABEL].get(options.model_name):
+            edit_schema("delete_model", earlier)
+            forget(earlier)
+        # The class is not registered yet, and its foreign keys are not resolved.
+        apps.lazy_model_operation(create_table, (LABEL, options.model_name))
+
+
+def create_table(model: type[models.Model]) -> None:
+    """Create the model's table, where it wants one."""
+    if model._meta.can_migrate(connections["default"]):
+        edit_schema("create_model", model)
+
+
+def edit_schema(operation: str, model: type[models.Model]) -> None:
+    """Carry out the schema operation on every database."""
+    for connection in connections.all():
+        with connection.schema_editor() as editor:
+            getattr(editor, operation)(model)
+
+
+def forget(model: type[models.Model]) -> None:
+    """Remove the model from Django's registry and from the admin."""
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+    del apps.all_models[LABEL][model._meta.model_name]
+    apps.clear_cache()

@@ -1,6 +1,7 @@
 """The app: its checks and the cursors of ``since()``."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,6 +12,9 @@ class HandleRefConfig(AppConfig):
     verbose_name = _("handleref")
 
     def ready(self) -> None:
-        """Register the checks and the built-in cursors."""
+        """Register the checks and the built-in cursors, and see to the permissions."""
         import handleref.checks
         import handleref.references.since  # noqa: F401
+        from handleref.references.installation import create_permissions
+
+        post_migrate.connect(create_permissions, dispatch_uid="handleref.references.permissions")

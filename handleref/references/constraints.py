@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.ddl_references import Columns, Statement, Table
 from django.db.backends.utils import names_digest
-from django.db.models import Count, Exists, OuterRef, QuerySet, UniqueConstraint
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, UniqueConstraint
 
 from handleref.references import dialects
 from handleref.references.expressions import DELETED
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 
+# Not live(): others evaluate the condition on values alone, which know no such lookup.
+ALIVE = ~Q(status=DELETED)
+
+
 class LiveUniqueConstraint(UniqueConstraint):
     """Keeps fields unique among the rows that are not soft-deleted.
 
@@ -33,7 +37,7 @@ class LiveUniqueConstraint(UniqueConstraint):
     """
 
     def __init__(self, *, fields: Iterable[str], name: str, **options: Any) -> None:
-        super().__init__(fields=tuple(fields), name=name, condition=live(), **options)
+        super().__init__(fields=tuple(fields), name=name, condition=ALIVE, **options)
 
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         """Leave out the condition, which the class stands for."""

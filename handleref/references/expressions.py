@@ -59,7 +59,7 @@ class Live(Lookup):
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, tuple[Any, ...]]:
         """Return the comparison of the status with ``deleted``."""
-        column, params = self.process_lhs(compiler, connection)
+        column, params = compiler.compile(self.lhs)
         return f"{column} {'<>' if self.rhs else '='} %s", (*params, DELETED)
 
 

@@ -6,13 +6,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import class_prepared
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from model_utils.fields import AutoCreatedField, AutoLastModifiedField
 
-from handleref.references.expressions import DELETED, Increment, Live, not_before
+from handleref.references.expressions import (
+    DELETED,
+    Increment,
+    Live,
+    column,
+    not_before,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +50,12 @@ class StatusField(CharField):
         kwargs.setdefault("default", Status.OK.value)
         super().__init__(*args, **kwargs)
 
+    @cached_property
+    def conditions(self) -> dict[bool, Live]:
+        """The conditions that a row is live, or is not, made once for every save."""
+        status = column(self.model, self.name)
+        return {expected: Live(status, expected) for expected in (True, False)}
+
 
 StatusField.register_lookup(Live)
 
@@ -71,8 +82,7 @@ class UpdatedDateTimeField(AutoLastModifiedField):
 
     def get_default(self) -> datetime:
         """Return the present; the parent class would keep its first answer."""
-        moment: datetime = AutoCreatedField.get_default(self)
-        return moment
+        return now()
 
     def pre_save(self, model_instance: Model, add: bool) -> datetime:
         """Stamp the instance with the present and return the stamp."""
@@ -85,30 +95,8 @@ class UpdatedDateTimeField(AutoLastModifiedField):
         return moment
 
 
-class VersionAttribute(DeferredAttribute):
-    """Reads the version from the database when the instance does not know it.
-
-    The database counts, so that after an ``UPDATE`` that returns no rows the
-    instance holds None. A missing value would be read as well, but Django would
-    take the field for deferred and narrow the next ``save()`` to the others.
-    """
-
-    def __get__(self, instance: Model | None, cls: type[Model] | None = None) -> Any:
-        if instance is None:
-            return self
-        if (version := instance.__dict__.get(self.field.attname)) is None:
-            instance.__dict__.pop(self.field.attname, None)
-            version = super().__get__(instance, cls)
-        return version
-
-    def __set__(self, instance: Model, value: int | None) -> None:
-        instance.__dict__[self.field.attname] = value
-
-
 class VersionField(IntegerField):
     """How often the row was written: 1 when created, counted by the database."""
-
-    descriptor_class = VersionAttribute
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", 1)
@@ -126,9 +114,15 @@ class VersionField(IntegerField):
         class_prepared.connect(keep_meta, sender=cls)
 
     def pre_save(self, model_instance: Model, add: bool) -> int | Increment:
-        """Return 1 for a new row, else the increment; the instance forgets its own."""
-        model_instance.__dict__[self.attname] = 1 if add else None
-        return 1 if add else self.increment
+        """Return 1 for a new row, else the increment; the instance forgets its own.
+
+        What the instance does not hold, Django reads when it is asked for.
+        """
+        if add:
+            setattr(model_instance, self.attname, 1)
+            return 1
+        model_instance.__dict__.pop(self.attname, None)
+        return self.increment
 
 
 def keep_meta(sender: type[Model], **_: Any) -> None:

@@ -278,7 +278,7 @@ class HandleRefQuerySet(QuerySet[M]):
 def _forget_versions(objs: Iterable[Model]) -> None:
     """Let the instances ask the database for the version that it counted."""
     for obj in objs:
-        obj.version = None  # type: ignore[attr-defined]
+        vars(obj).pop("version", None)
 
 
 class HandleRefManager(BaseManager.from_queryset(HandleRefQuerySet)):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from handleref.exceptions import RowDeletedError, RowRestoredError
 from handleref.references import deletion
 from handleref.references.cascade import owner
-from handleref.references.expressions import DELETED, Increment, Live, column
+from handleref.references.expressions import DELETED, Increment
 from handleref.references.fields import (
     CreatedDateTimeField,
     Status,
@@ -72,6 +72,16 @@ class HandleRefModel(models.Model):
         return make_handle(self.ref_tag, self.pk)
 
     @alters_data()
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save as Django does, whether the instance holds its version or not.
+
+        For Django a field that is not held is deferred, and narrows the save to
+        the others.
+        """
+        vars(self).setdefault("version", None)
+        super().save(*args, **kwargs)
+
+    @alters_data()
     def save_base(
         self,
         raw: bool = False,
@@ -84,6 +94,8 @@ class HandleRefModel(models.Model):
 
         Here and not in a receiver: signals are sent with the fields as they are.
         """
+        if vars(self).get("version", 0) is None:
+            del self.version
         if update_fields is not None and not raw:
             update_fields = frozenset(update_fields) | {"updated", "version"}
         try:
@@ -91,8 +103,6 @@ class HandleRefModel(models.Model):
         except (RowDeletedError, RowRestoredError):
             self._keep_transaction(using)
             raise
-        # Unknown rather than deferred, which would narrow the next save().
-        self.__dict__.setdefault("version", None)
 
     def _keep_transaction(self, using: str | None) -> None:
         """Leave an open transaction usable, since the refused save wrote nothing.
@@ -116,8 +126,8 @@ class HandleRefModel(models.Model):
         counts = any(isinstance(value, Increment) for _field, _model, value in values)
         believed = self._believed_live() if counts else None
         if believed is not None:
-            status = column(base_qs.model, "status")
-            base_qs.query.where.add(Live(status, believed), "AND")
+            status: Any = base_qs.model._meta.get_field("status")
+            base_qs.query.where.add(status.conditions[believed], "AND")
         written = super()._do_update(base_qs, using, pk_val, values, *rest)
         if believed is not None and not written:
             self._refuse_stale(using, pk_val, believed=believed)

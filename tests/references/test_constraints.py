@@ -139,6 +139,14 @@ def test_its_way_through_migrations():
         Seat.objects.all().delete(hard=True)
 
 
+def test_others_can_evaluate_its_condition():
+    """As the validators of Django REST framework do, on values alone."""
+    [constraint] = Seat._meta.constraints
+
+    assert constraint.condition.check({"status": "ok"})
+    assert not constraint.condition.check({"status": "deleted"})
+
+
 def test_a_migration_state_keeps_it():
     state = ProjectState()
     state.add_model(ModelState.from_model(Seat))

@@ -1,0 +1,56 @@
+"""What the references room puts into a project's database: a permission per model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.apps import apps as installed_apps
+from django.contrib.auth import get_permission_codename
+from django.db import DEFAULT_DB_ALIAS, router
+
+from handleref.references.cascade import is_reference
+
+HARD_DELETE = "hard_delete"
+
+
+def create_permissions(
+    app_config: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Any = installed_apps, **_: Any
+) -> None:
+    """Create the permissions ``hard_delete_<model>`` of an app's reference models.
+
+    A receiver of ``post_migrate``, since a permission in ``Meta`` would be lost
+    where a model writes its own, and show up as a change in its migrations.
+
+    :param apps: the models as migrated so far; one that is not there has no permission.
+    """
+    try:
+        permissions = apps.get_model("auth", "Permission").objects.using(using)
+        content_types = apps.get_model("contenttypes", "ContentType").objects.db_manager(using)
+        migrated = set(apps.get_app_config(app_config.label).models)
+    except LookupError:
+        return
+    models = [
+        model
+        for model in app_config.get_models()
+        if is_reference(model) and model._meta.model_name in migrated
+    ]
+    if not models or not router.allow_migrate_model(using, permissions.model):
+        return
+    types = content_types.get_for_models(*models, for_concrete_models=False)
+    wanted = {
+        (types[model].pk, get_permission_codename(HARD_DELETE, model._meta)): model
+        for model in models
+    }
+    there = permissions.filter(content_type__in=[pk for pk, _codename in wanted])
+    missing = wanted.keys() - set(there.values_list("content_type_id", "codename"))
+    permissions.bulk_create(
+        [
+            permissions.model(
+                content_type_id=content_type,
+                codename=codename,
+                name=f"Can delete {wanted[content_type, codename]._meta.verbose_name_raw} for good",
+            )
+            for content_type, codename in sorted(missing)
+        ]
+    )

@@ -1,0 +1,65 @@
+"""The admin of the airports."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from handleref.admin import HandleRefAdmin
+from handleref.models import live
+from testproj.airports.models import Airport, Country, Note
+
+
+@admin.register(Country)
+class CountryAdmin(HandleRefAdmin):
+    """Countries with the number of their airports."""
+
+    list_display = ("name", "code", "airports", "version", "updated")
+    search_fields = ("name", "=code")
+    ordering = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Country]:
+        # Without live(), the airports that are gone would be counted too.
+        number = Count("airports", filter=live("airports"))
+        return super().get_queryset(request).annotate(number=number)
+
+    @admin.display(ordering="number")
+    def airports(self, country: Any) -> int:
+        """Return the number of the country's airports that are not deleted."""
+        return country.number
+
+
+@admin.register(Airport)
+class AirportAdmin(HandleRefAdmin):
+    """Airports, to be found by their codes and names."""
+
+    list_display = ("icao", "iata", "name", "city", "country", "version", "updated")
+    list_select_related = ("country",)
+    search_fields = ("=icao", "=iata", "name", "city")
+    autocomplete_fields = ("country",)
+    ordering = ("icao",)
+
+
+@admin.register(Note)
+class NoteAdmin(HandleRefAdmin):
+    """Notes, each by the user who wrote it."""
+
+    list_display = ("text", "airport", "author", "version", "updated")
+    list_select_related = ("airport", "author")
+    search_fields = ("text", "=airport__icao")
+    autocomplete_fields = ("airport",)
+    readonly_fields = ("author",)
+    ordering = ("-updated",)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Note,
+        form: ModelForm,
+        change: bool,  # noqa: FBT001 - Django calls it so
+    ) -> None:
+        if not change:
+            obj.author = request.user
+        super().save_model(request, obj, form, change)

@@ -1,0 +1,13 @@
+"""The demo, in chapters: one module for each room of the package."""
+
+from collections.abc import Callable
+
+from testproj.airports.demo import references
+from testproj.airports.demo.telling import Teller
+
+# Told in this order; each finds what those before it have left.
+CHAPTERS: tuple[tuple[str, Callable[[Teller], None]], ...] = (
+    ("Every airport of the world, in February 2025", references.first_release),
+    ("Two years of real changes", references.second_release),
+    ("A country goes, and comes back", references.country),
+)

@@ -1,0 +1,56 @@
+"""Small releases, and what becomes of them."""
+
+import csv
+import gzip
+import io
+
+import pytest
+from django.core.management import call_command
+
+HEADER = ("icao", "iata", "name", "city", "subd", "country", "elevation", "lat", "lon", "tz", "lid")
+
+
+def line(icao, **values):
+    """Return the row of an airport; what is not told is the same for all."""
+    row = dict.fromkeys(HEADER, "") | {
+        "icao": icao,
+        "name": f"{icao} Airport",
+        "country": "IS",
+        "elevation": "12.5",
+        "lat": "64.13",
+        "lon": "-21.940556",
+        "tz": "Atlantic/Reykjavik",
+    }
+    return tuple((row | values).values())
+
+
+def text(*lines, header=HEADER):
+    """Return a release as text: the header, then the lines."""
+    file = io.StringIO()
+    csv.writer(file, quoting=csv.QUOTE_NONNUMERIC).writerows([header, *lines])
+    return file.getvalue()
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Write a release of some lines, and return its path."""
+
+    def write(*lines, name="small.csv.gz"):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text(*lines).encode()))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def load(release):
+    """Load a release of some lines, and return what the command says of it."""
+
+    def load_lines(*lines):
+        output = io.StringIO()
+        path = release(*lines)
+        call_command("load_airports", str(path), stdout=output)
+        return output.getvalue().removeprefix(f"{path}: ")
+
+    return load_lines

@@ -11,6 +11,7 @@ from django.db import connections, models
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat, Substr
 
+from handleref.references.base import MANY, is_reference, keys, owned, owner, rows_of
 from handleref.references.fields import live
 from handleref.references.options import options
 
@@ -56,7 +57,8 @@ class Edge(ABC):
 
     def children(self, parents: QuerySet[Any]) -> QuerySet[Any]:
         """Return the children of the parents that are not soft-deleted."""
-        rows = self.child._base_manager.using(parents.db).filter(self.condition(parents))
+        condition = self.condition(rows_of(self.parent, parents))
+        rows = self.child._base_manager.using(parents.db).filter(condition)
         return rows if self.stays else rows.filter(live())
 
 
@@ -69,17 +71,13 @@ class KeyEdge(Edge):
     def __str__(self) -> str:
         return f"{self.child.__name__}.{self.key.name}"
 
-    @property
-    def _target(self) -> str:
-        # By "pk", the rows of a parent table stand for those of its child tables.
-        target = self.key.target_field
-        return "pk" if target.primary_key else target.name
-
     def condition(self, parents: QuerySet[Any]) -> Q:
-        return Q((f"{self.key.name}__in", parents.order_by().values(self._target)))
+        targets = parents.order_by().values(self.key.target_field.name)
+        return Q((f"{self.key.name}__in", targets))
 
     def linked(self, parents: QuerySet[Any]) -> Q:
-        return Q(Exists(parents.filter((self._target, OuterRef(self.key.attname)))))
+        target = {self.key.target_field.name: OuterRef(self.key.attname)}
+        return Q(Exists(parents.filter(**target)))
 
     def parent_of(self, child: Model) -> Model:
         parent: Model = getattr(child, self.key.name)
@@ -118,7 +116,9 @@ class GenericEdge(Edge):
     def _keyed(self, parents: QuerySet[Any]) -> QuerySet[Any]:
         """Annotate the parents with their key as the child stores it."""
         stored: Any = self.child._meta.get_field(self.relation.object_id_field_name)
-        key = parents.model._meta.pk
+        key: Any = parents.model._meta.pk
+        while key.remote_field:
+            key = key.target_field
         expression = as_text(key, parents.db) if is_text(stored) and not is_text(key) else F("pk")
         keyed: QuerySet[Any] = parents.order_by().annotate(hr_key=expression)
         return keyed
@@ -143,37 +143,25 @@ def as_text(key: Field[Any, Any], using: str) -> Func:
 UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
-def is_reference(model: type[Model]) -> bool:
-    """Tell whether a model is a ``HandleRefModel``."""
-    return hasattr(model, "_handleref")
-
-
-def owner(model: type[Model]) -> type[Model]:
-    """Return the model whose table has the stamps: a base, with multi-table inheritance."""
-    return model._meta.get_field("status").model
-
-
 def edges(model: type[Model], *, follow: bool = False) -> Iterator[Edge]:
     """Yield the edges that the deletion of a model's rows goes along, or stops at.
 
     :param follow: follow ``on_delete``, because a parent said so.
     """
-    follow = follow or options(model).delete_cascade is True
-    named = names(model)
     for edge, name in all_edges(model):
-        if name in named:
+        # A child table has options of its own.
+        if name in names(edge.parent):
             yield replace(edge, kind=CASCADE)
-        elif follow and edge.kind:
+        elif edge.kind and (follow or options(edge.parent).delete_cascade is True):
             yield edge
 
 
 def parent_edges(model: type[Model]) -> Iterator[Edge]:
-    """Yield the edges to a model from the reference models that it belongs to."""
+    """Yield the edges to a model from those whose own deletion takes or spares its rows."""
     for parent in apps.get_models():
         if is_reference(parent) and owner(parent) is parent:
-            named = names(parent)
-            for edge, name in all_edges(parent):
-                if (edge.kind or name in named) and not edge.stays and owner(edge.child) is model:
+            for edge in edges(parent):
+                if not edge.stays and owner(edge.child) is model:
                     yield edge
 
 
@@ -194,7 +182,9 @@ def all_edges(model: type[Model], *, include_parents: bool = True) -> Iterator[t
             kind = KINDS.get(relation.on_delete)
             name = relation.get_accessor_name() or ""
             yield KeyEdge(model, relation.related_model, kind, relation.field), name
-        elif hasattr(relation, "bulk_related_objects"):
+        elif hasattr(relation, "bulk_related_objects") and not isinstance(
+            relation.related_model, str
+        ):
             yield GenericEdge(model, relation.related_model, CASCADE, relation), relation.name
 
 
@@ -219,55 +209,53 @@ def reachable(model: type[Model], *, follow: bool = False) -> dict[type[Model], 
 class Reach:
     """The rows that a deletion would take, and those that could stop it.
 
-    Nothing is written and, unless the models form a cycle, nothing is read:
-    the rows are querysets nested in each other.
+    Nothing is written. Of models that a deletion goes on from, the keys are read;
+    all others are querysets.
     """
 
     graph: dict[type[Model], list[Edge]]
     taken: dict[type[Model], list[QuerySet[Any]]] = field(default_factory=dict)
     barred: list[tuple[Edge, QuerySet[Any]]] = field(default_factory=list)
-    seen: dict[type[Model], set[Any]] = field(default_factory=dict)
 
-    def walk(self, rows: QuerySet[Any], path: tuple[type[Model], ...] = ()) -> Reach:
-        """Go along the edges from the rows; ``path`` are the models passed."""
-        model = rows.model
-        self.taken.setdefault(model, []).append(rows)
-        for edge in self.graph[model]:
+    def walk(self, rows: QuerySet[Any]) -> Reach:
+        """Go along the edges from the rows, as far as they meet new ones."""
+        seen: dict[type[Model], set[Any]] = {}
+        waiting = [rows]
+        while waiting:
+            rows = waiting.pop(0)
+            if self.graph[rows.model]:
+                known = seen.setdefault(rows.model, set())
+                new = set(keys(rows)) - known
+                if not new:
+                    continue
+                known |= new
+                rows = narrowed(rows, new)
+            self.taken.setdefault(rows.model, []).append(rows)
+            waiting += self._go_on(rows)
+        return self
+
+    def _go_on(self, rows: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        for edge in self.graph[rows.model]:
             children = edge.children(rows)
             if edge.kind is not CASCADE:
                 self.barred.append((edge, children))
             elif not edge.stays:
-                self._enter(owned(children), (*path, model))
-        return self
-
-    def _enter(self, rows: QuerySet[Any], path: tuple[type[Model], ...]) -> None:
-        if rows.model in path:
-            # A cycle ends where it meets no new rows, so here they must be read.
-            seen = self.seen.setdefault(rows.model, set())
-            new = set(rows.values_list("pk", flat=True)) - seen
-            if not new:
-                return
-            seen |= new
-            rows = rows.model._base_manager.using(rows.db).filter(pk__in=new)
-        self.walk(rows, path)
+                yield owned(children)
 
     def protected(self) -> Iterator[tuple[Edge, QuerySet[Any]]]:
         """Yield the edges that stop the deletion, with the rows in the way."""
         for edge, children in self.barred:
             rows = children
-            for taken in self.taken.get(edge.child, ()) if edge.kind is RESTRICT else ():
-                rows = rows.exclude(pk__in=taken.values("pk"))
+            if edge.kind is RESTRICT and not edge.stays:
+                for taken in self.taken.get(owner(edge.child), ()):
+                    same = rows_of(edge.child, taken).values("pk")
+                    rows = rows.exclude(pk__in=same)
             yield edge, rows
 
 
-def keys(rows: QuerySet[Any]) -> list[Any]:
-    """Return the primary keys of the rows, each once, whatever joins select them."""
-    return list(dict.fromkeys(rows.values_list("pk", flat=True)))
-
-
-def owned(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the rows as those of the table that has the stamps."""
-    model = owner(rows.model)
-    if rows.model._meta.concrete_model is model:
+def narrowed(rows: QuerySet[Any], known: set[Any]) -> QuerySet[Any]:
+    """Return the rows by their keys, unless that list is too long for a query."""
+    if len(known) > MANY:
         return rows
-    return model._base_manager.using(rows.db).filter(pk__in=rows.values("pk"))
+    found: QuerySet[Any] = rows.model._base_manager.using(rows.db).filter(pk__in=known)
+    return found

@@ -9,15 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import models
 
-from handleref.references.cascade import (
-    CASCADE,
-    KINDS,
-    all_edges,
-    is_reference,
-    names,
-    owner,
-    reachable,
-)
+from handleref.references.base import is_reference, owner
+from handleref.references.cascade import CASCADE, all_edges, names, reachable
 from handleref.references.constraints import LiveUniqueConstraint
 from handleref.references.fields import (
     StatusField,
@@ -48,22 +41,24 @@ def check_references(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check every reference model of the project, and the models around them."""
     found = [*_check_tags(), *_check_time_zone()]
     for model in _models(app_configs):
-        if is_reference(model):
+        if model._meta.proxy:
+            found += _check_proxy(model)
+        elif is_reference(model):
             found += _check_bases(model)
             found += _check_fields(model)
             found += _check_managers(model)
             found += _check_cascade(model)
         else:
             found += _check_plain_parent(model)
+            found += _check_plain_base(model)
             found += _check_constraints(model)
+        found += _check_links(model)
     return found
 
 
 def _models(app_configs: Any) -> Iterator[type[Model]]:
     for config in apps.get_app_configs() if app_configs is None else app_configs:
-        for model in config.get_models():
-            if not model._meta.proxy:
-                yield model
+        yield from config.get_models()
 
 
 def _check_tags() -> Iterator[CheckMessage]:
@@ -154,8 +149,6 @@ def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:
 
 def _check_cascade(model: type[Model]) -> Iterator[CheckMessage]:
     option: object = options(model).delete_cascade
-    if owner(model) is not model:
-        return
     if not isinstance(option, bool | list | tuple):
         yield Error(
             f"delete_cascade is {option!r}.",
@@ -165,7 +158,19 @@ def _check_cascade(model: type[Model]) -> Iterator[CheckMessage]:
         )
         return
     yield from _check_names(model)
-    yield from _check_left_alone(model)
+    if owner(model) is model:
+        yield from _check_left_alone(model)
+
+
+def _check_proxy(model: type[Model]) -> Iterator[CheckMessage]:
+    table: Any = model._meta.concrete_model
+    if is_reference(model) and options(model).delete_cascade != options(table).delete_cascade:
+        yield Error(
+            f"The delete_cascade of a proxy is not heeded; that of {table._meta.label} is.",
+            hint=f"Write it in the class HandleRef of {table.__name__}.",
+            obj=model,
+            id="handleref.E010",
+        )
 
 
 def _check_names(model: type[Model]) -> Iterator[CheckMessage]:
@@ -196,17 +201,42 @@ def _check_left_alone(model: type[Model]) -> Iterator[CheckMessage]:
 
 def _check_plain_parent(model: type[Model]) -> Iterator[CheckMessage]:
     """Find reference children that the deletion of a plain parent really deletes."""
-    for field in model._meta.get_fields(include_hidden=True):
-        if not isinstance(field, models.ManyToOneRel) or field.parent_link:
-            continue
-        child = field.related_model
-        if KINDS.get(field.on_delete) is CASCADE and is_reference(child):
+    for edge, _name in all_edges(model):
+        if edge.kind is CASCADE and not edge.stays:
+            yield Warning(
+                f"Deleting a {model._meta.label} really deletes its {edge.child._meta.label} rows.",
+                hint=f"Let {edge} not cascade (on_delete=PROTECT), make"
+                f" {model.__name__} a HandleRefModel, or silence this.",
+                obj=edge.child,
+                id="handleref.W004",
+            )
+
+
+def _check_plain_base(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find reference models whose rows go with those of a plain base's table."""
+    for relation in model._meta.related_objects:
+        child: Any = relation.related_model
+        if getattr(relation, "parent_link", False) and is_reference(child):
             yield Warning(
                 f"Deleting a {model._meta.label} really deletes its {child._meta.label} rows.",
-                hint=f"Give {child.__name__}.{field.field.name} on_delete=PROTECT, make"
-                f" {model.__name__} a HandleRefModel, or silence this.",
-                obj=field.field,
+                hint=f"Delete the {child.__name__} instead, and silence this.",
+                obj=child,
                 id="handleref.W004",
+            )
+
+
+def _check_links(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find many-to-many relations whose links are reference rows."""
+    for field in model._meta.local_many_to_many:
+        through: Any = field.remote_field.through
+        if not isinstance(through, str) and is_reference(through):
+            yield Warning(
+                f"remove(), clear() and set() of {field.name} soft-delete its links, which it"
+                " goes on to show.",
+                hint=f"Let {through.__name__} be a plain model, or read the relation through"
+                f" live links only, and silence this.",
+                obj=field,
+                id="handleref.W005",
             )
 
 

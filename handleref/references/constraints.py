@@ -98,10 +98,12 @@ class LiveUniqueConstraint(UniqueConstraint):
         using: str = DEFAULT_DB_ALIAS,
     ) -> None:
         """Raise a ValidationError that names the fields, unless the row is deleted."""
-        values = {name: getattr(instance, name) for name in self.fields}
         deleted = vars(instance).get("status") == DELETED
-        unchecked = deleted or None in values.values()
-        if unchecked or set(self.fields) & set(exclude or ()):
+        if deleted or set(self.fields) & set(exclude or ()):
+            return
+        fields: Any = [model._meta.get_field(name) for name in self.fields]
+        values = {field.attname: getattr(instance, field.attname) for field in fields}
+        if None in values.values():
             return
         others = model._base_manager.using(using).filter(live(), **values)
         if not instance._state.adding:

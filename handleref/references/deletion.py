@@ -22,14 +22,13 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from handleref.exceptions import ParentDeletedError
+from handleref.references.base import MANY, keys, owned, owner
 from handleref.references.cascade import (
     CASCADE,
     PROTECT,
+    RESTRICT,
     Edge,
     Reach,
-    keys,
-    owned,
-    owner,
     parent_edges,
     reachable,
 )
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from django.dispatch import Signal
 
 Deleted = tuple[int, dict[str, int]]
-# More deletions than this are not listed in a query: databases limit its parameters.
-MANY = 1000
 BOOKKEEPING = ("status", "former_status", "deletion", "updated", "version")
 
 
@@ -57,6 +54,7 @@ class Operation:
     name: str
     using: str
     signal: Signal
+    takes_live: bool
     id: UUID = field(default_factory=uuid4)
     counts: Counter[type[Model]] = field(default_factory=Counter)
     pks: dict[type[Model], list[Any]] = field(default_factory=dict)
@@ -66,19 +64,21 @@ class Operation:
 
         :param nested: the rows are those of a subquery.
         """
-        model = rows.model
-        settle = nested and runs_subqueries_per_row(connections[self.using])
-        if settle or self._is_heard(model):
+        model: Any = rows.model._meta.concrete_model
+        by_keys = nested and runs_subqueries_per_row(connections[self.using])
+        if by_keys or self._has_listeners(model):
             pks = keys(rows)
             self.pks.setdefault(model, []).extend(pks)
-            if settle:
+            if by_keys:
                 rows = model._base_manager.using(self.using).filter(pk__in=pks)
+        # Again, since another transaction may have come between.
+        rows = rows.filter(status__live=self.takes_live)
         # Past our own update(), which would tell of each step.
         count = QuerySet.update(rows, **stamped(model, values))
         self.counts[model] += count
         return count > 0
 
-    def _is_heard(self, model: type[Model]) -> bool:
+    def _has_listeners(self, model: type[Model]) -> bool:
         return self.signal.has_listeners(model) or rows_written.has_listeners(model)
 
     def spread(self, graph: dict[type[Model], list[Edge]], step: Callable[[Edge], bool]) -> None:
@@ -123,7 +123,7 @@ def soft_delete(rows: QuerySet[Any]) -> Operation:
     rows = owned(rows)
     using = rows.db
     graph = reachable(rows.model)
-    operation = Operation("soft_delete", using, soft_deleted)
+    operation = Operation("soft_delete", using, soft_deleted, takes_live=True)
     # former_status first: MariaDB assigns from left to right.
     values = {
         "former_status": F("status"),
@@ -140,7 +140,7 @@ def soft_delete(rows: QuerySet[Any]) -> Operation:
 
     refuse(rows.filter(live()), graph)
     with transaction.atomic(using=using):
-        operation.write(rows.filter(live()), values, nested=False)
+        operation.write(rows, values, nested=False)
         operation.spread(graph, step)
         operation.announce(operation.id, marked)
     return operation
@@ -150,18 +150,25 @@ def refuse(rows: QuerySet[Any], graph: dict[type[Model], list[Edge]]) -> None:
     """Raise Django's error when protected or restricted rows stand in the way."""
     if all(edge.kind is CASCADE for ahead in graph.values() for edge in ahead):
         return
-    for edge, barring in Reach(graph).walk(rows).protected():
-        if objects := set(barring):
-            error, adjective = (
-                (ProtectedError, "protected")
-                if edge.kind is PROTECT
-                else (RestrictedError, "restricted")
-            )
-            raise error(
-                f"Cannot delete some instances of model {edge.parent.__name__!r} because"
-                f" they are referenced through {adjective} foreign keys: '{edge}'.",
-                objects,
-            )
+    barring: dict[Any, dict[Edge, set[Model]]] = {PROTECT: {}, RESTRICT: {}}
+    for edge, children in Reach(graph).walk(rows).protected():
+        if objects := set(children):
+            barring[edge.kind].setdefault(edge, set()).update(objects)
+    if barring[PROTECT]:
+        raise ProtectedError(*_refusal("protected", barring[PROTECT]))
+    if barring[RESTRICT]:
+        raise RestrictedError(*_refusal("restricted", barring[RESTRICT]))
+
+
+def _refusal(adjective: str, barring: dict[Edge, set[Model]]) -> tuple[str, set[Model]]:
+    """Return what Django's errors take: the text, and all rows in the way."""
+    models = ", ".join(dict.fromkeys(repr(edge.parent.__name__) for edge in barring))
+    relations = ", ".join(f"'{edge}'" for edge in barring)
+    text = (
+        f"Cannot delete some instances of model {models} because they are referenced"
+        f" through {adjective} foreign keys: {relations}."
+    )
+    return text, set().union(*barring.values())
 
 
 def restore(rows: QuerySet[Any]) -> Operation:
@@ -171,7 +178,7 @@ def restore(rows: QuerySet[Any]) -> Operation:
     :raises ValidationError: when a live row has taken a unique value.
     """
     rows = owned(rows).filter(status__live=False)
-    operation = Operation("restore", rows.db, restored)
+    operation = Operation("restore", rows.db, restored, takes_live=False)
     deletions = list(rows.order_by().values_list("deletion", flat=True).distinct())
     if not deletions:
         return operation

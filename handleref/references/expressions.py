@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Expression, Lookup, Value
+from django.db.models import Case, CharField, DateTimeField, Expression, Lookup, Value, When
 from django.db.models.expressions import Col
 from django.db.models.functions import Greatest
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Field, Model
     from django.db.models.sql.compiler import SQLCompiler
@@ -63,13 +61,26 @@ class Live(Lookup):
         return f"{column} {'<>' if self.rhs else '='} %s", (*params, DELETED)
 
 
+def is_expression(value: Any) -> bool:
+    """Tell whether the database is to work a value out."""
+    return hasattr(value, "resolve_expression")
+
+
 def column(model: type[Model], name: str) -> Col:
     """Return a field's column in its own table, resolved."""
     field: Any = model._meta.get_field(name)
     return Col(field.model._meta.db_table, field)
 
 
-def not_before(model: type[Model], name: str, moment: datetime) -> Greatest:
-    """Return ``moment``, or the row's own field ``name`` if that is later."""
-    start = column(model, name)
-    return Greatest(start, Value(moment, output_field=start.target))
+def later(first: Any, second: Any) -> Greatest:
+    """Return the later of two moments, values or expressions."""
+    moment = DateTimeField()
+    values = [v if is_expression(v) else Value(v, moment) for v in (first, second)]
+    return Greatest(*values, output_field=moment)
+
+
+def unless_deleted(model: type[Model], value: Any) -> Case:
+    """Return a status to write, but for deleted rows the one that they have."""
+    status = column(model, "status")
+    given = value if is_expression(value) else Value(value, CharField())
+    return Case(When(Live(status, rhs=False), then=status), default=given, output_field=CharField())

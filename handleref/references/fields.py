@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models.signals import class_prepared
-from django.utils.timezone import now
+from django.utils.timezone import is_aware, now
 from django.utils.translation import gettext_lazy as _
 from model_utils.fields import AutoCreatedField, AutoLastModifiedField
 
@@ -16,12 +17,11 @@ from handleref.references.expressions import (
     Increment,
     Live,
     column,
-    not_before,
+    is_expression,
+    later,
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from django.db.models import Model, Q
 
     # Generic only for type checkers, as in model_utils.
@@ -84,15 +84,15 @@ class UpdatedDateTimeField(AutoLastModifiedField):
         """Return the present; the parent class would keep its first answer."""
         return now()
 
-    def pre_save(self, model_instance: Model, add: bool) -> datetime:
+    def pre_save(self, model_instance: Model, add: bool) -> Any:
         """Stamp the instance with the present and return the stamp."""
         moment = now()
         # Not getattr(): a deferred ``created`` would cost a query.
-        created = model_instance.__dict__.get("created")
-        if created is not None and created > moment:
-            moment = created
+        created = vars(model_instance).get("created")
+        if isinstance(created, datetime) and is_aware(created) == is_aware(moment):
+            moment = max(created, moment)
         setattr(model_instance, self.attname, moment)
-        return moment
+        return later(created, moment) if is_expression(created) else moment
 
 
 class VersionField(IntegerField):
@@ -141,11 +141,12 @@ def keep_meta(sender: type[Model], **_: Any) -> None:
 def stamped(model: type[Model], values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of an ``UPDATE`` with the stamps added.
 
-    A stamp that the caller gives stays.
+    A stamp that the caller gives stays, but ``updated`` is never before ``created``.
     """
     version: Any = model._meta.get_field("version")
-    stamps = {
-        "updated": not_before(model, "created", now()),
+    created = values.get("created", column(model, "created"))
+    return {
         "version": version.increment,
+        **values,
+        "updated": later(created, values.get("updated", now())),
     }
-    return {**values, **{k: v for k, v in stamps.items() if k not in values}}

@@ -42,6 +42,8 @@ def split_ref(handle: str) -> tuple[str, int | str]:
 
     :raises ValueError: when it is no handle.
     """
+    if "\0" in handle:
+        raise ValueError("A handle has no NUL in it, which PostgreSQL does not take.")
     if match := INTEGER_HANDLE.fullmatch(handle):
         return match["tag"].lower(), int(match["key"])
     if match := KEYED_HANDLE.fullmatch(handle):

@@ -9,7 +9,7 @@ from django.apps import apps as installed_apps
 from django.contrib.auth import get_permission_codename
 from django.db import DEFAULT_DB_ALIAS, router
 
-from handleref.references.cascade import is_reference
+from handleref.references.base import is_reference
 
 HARD_DELETE = "hard_delete"
 

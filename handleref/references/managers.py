@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -12,11 +13,12 @@ from django.db.models.manager import BaseManager
 
 from handleref.exceptions import RowDeletedError
 from handleref.references import deletion
-from handleref.references.cascade import keys
-from handleref.references.expressions import DELETED
+from handleref.references.base import MANY, alters_data
+from handleref.references.deletion import BOOKKEEPING
+from handleref.references.expressions import DELETED, is_expression, unless_deleted
 from handleref.references.fields import live, stamped
 from handleref.references.registry import apply_cursors
-from handleref.references.signals import rows_written
+from handleref.references.signals import rows_written, tell, write_and_tell
 from handleref.references.upserts import CountingInsertQuery
 
 if TYPE_CHECKING:
@@ -28,18 +30,6 @@ if TYPE_CHECKING:
     from handleref.references.since import Moment
 
 M = TypeVar("M", bound=Model)
-T = TypeVar("T")
-F = TypeVar("F", bound="Callable[..., Any]")
-
-
-def alters_data(**attributes: bool) -> Callable[[F], F]:
-    """Mark a method as Django marks those that write; templates do not call it."""
-
-    def mark(method: F) -> F:
-        vars(method).update(alters_data=True, **attributes)
-        return method
-
-    return mark
 
 
 class HandleRefQuerySet(QuerySet[M]):
@@ -96,17 +86,19 @@ class HandleRefQuerySet(QuerySet[M]):
     def update(self, **kwargs: Any) -> int:
         """Update the rows, stamped and counted.
 
+        A status given as an expression passes over soft-deleted rows.
+
         :raises RowDeletedError: when a soft-deleted row would get another status.
         """
         if not kwargs:
             return super().update()
         values = stamped(self.model, kwargs)
-        status = kwargs.get("status", DELETED)
-        if status != DELETED and not hasattr(status, "resolve_expression"):
-            self._refuse_reviving(self)
-        return self._heard(
-            "update", values, lambda: super(HandleRefQuerySet, self).update(**values)
-        )
+        if "status" in kwargs and kwargs["status"] != DELETED:
+            self._refuse_reviving(kwargs["status"])
+            values["status"] = unless_deleted(self.model, kwargs["status"])
+        fields = map(self.model._meta.get_field, values)
+        write = partial(super().update, **values)
+        return write_and_tell(self._plain_rows(), "update", fields, write)
 
     @alters_data()
     def bulk_update(
@@ -119,8 +111,12 @@ class HandleRefQuerySet(QuerySet[M]):
         objs, fields = tuple(objs), tuple(fields)
         if "status" in fields:
             alive = [obj.pk for obj in objs if vars(obj).get("status") != DELETED]
-            self._refuse_reviving(self.model._base_manager.using(self.db).filter(pk__in=alive))
-        count = super().bulk_update(objs, fields, batch_size)
+            for start in range(0, len(alive), MANY):
+                part = alive[start : start + MANY]
+                self._refuse(self.model._base_manager.using(self.db).filter(pk__in=part))
+        # The stamps of the instances are older than those to be written.
+        foreign = [name for name in fields if name not in BOOKKEEPING] or fields
+        count = super().bulk_update(objs, foreign, batch_size)
         _forget_versions(objs)
         return count
 
@@ -140,21 +136,14 @@ class HandleRefQuerySet(QuerySet[M]):
         """
         objs = list(objs)
 
-        def insert() -> list[M]:
-            return super(HandleRefQuerySet, self).bulk_create(
-                objs,
-                batch_size,
-                ignore_conflicts,
-                update_conflicts,
-                update_fields,
-                unique_fields,
-            )
-
-        if rows_written.has_listeners(self.model):
-            with transaction.atomic(using=self._write_db()):
+        options = (batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
+        insert = partial(super().bulk_create, objs, *options)
+        if rows_written.has_listeners(self.model._meta.concrete_model):
+            self._for_write = True
+            with transaction.atomic(using=self.db):
                 insert()
                 pks = [obj.pk for obj in objs if obj.pk is not None]
-                self._tell("bulk_create", pks, self.model._meta.concrete_fields)
+                tell(self, "bulk_create", pks, self.model._meta.concrete_fields)
         else:
             insert()
         if update_conflicts:
@@ -185,7 +174,8 @@ class HandleRefQuerySet(QuerySet[M]):
             unique_fields=unique_fields,
         )
         query.insert_values(fields, [*objs], raw=raw)
-        return query.get_compiler(using or self._write_db()).execute_sql(returning_fields)
+        self._for_write = True
+        return query.get_compiler(using or self.db).execute_sql(returning_fields)
 
     @alters_data(queryset_only=True)
     def delete(self, *, hard: bool = False) -> Deleted:
@@ -196,7 +186,7 @@ class HandleRefQuerySet(QuerySet[M]):
         :raises ProtectedError, RestrictedError: see ``HandleRef.delete_cascade``.
         """
         if hard or not hasattr(self.model, "_handleref"):
-            return self._heard("hard_delete", (), super().delete)
+            return write_and_tell(self._plain_rows(), "hard_delete", (), super().delete)
         self._refuse_partial("delete")
         operation = deletion.soft_delete(self._plain_rows())
         self._result_cache = None
@@ -243,36 +233,17 @@ class HandleRefQuerySet(QuerySet[M]):
         rows.query.clear_ordering(force=True)
         return rows
 
-    def _refuse_reviving(self, rows: QuerySet[Any]) -> None:
-        """Refuse to give another status to rows that are deleted."""
-        if row := rows.order_by().filter(status__live=False).first():
+    def _refuse_reviving(self, status: Any) -> None:
+        """Refuse to give a plain status to deleted rows; a slice Django refuses itself."""
+        if not is_expression(status) and not self.query.is_sliced:
+            self._refuse(self._plain_rows())
+
+    def _refuse(self, rows: QuerySet[Any]) -> None:
+        if row := rows.filter(status__live=False).first():
             raise RowDeletedError(
                 f"{row._meta.label} {row.pk} is deleted: its status changes only by"
                 " restore(). Leave it out with undeleted()."
             )
-
-    def _write_db(self) -> str:
-        self._for_write = True
-        return self.db
-
-    def _heard(self, operation: str, names: Iterable[str], write: Callable[[], T]) -> T:
-        """Write, and tell ``rows_written`` of it if someone listens."""
-        if not rows_written.has_listeners(self.model):
-            return write()
-        with transaction.atomic(using=self._write_db()):
-            pks = keys(self._plain_rows())
-            result = write()
-            self._tell(operation, pks, map(self.model._meta.get_field, names))
-        return result
-
-    def _tell(self, operation: str, pks: list[Any], fields: Iterable[Any]) -> None:
-        rows_written.send(
-            sender=self.model,
-            using=self.db,
-            operation=operation,
-            pks=pks,
-            fields=frozenset(field.name for field in fields),
-        )
 
 
 def _forget_versions(objs: Iterable[Model]) -> None:

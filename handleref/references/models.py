@@ -8,9 +8,9 @@ from asgiref.sync import sync_to_async
 from django.db import connections, models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
-from handleref.exceptions import RowDeletedError, RowRestoredError
+from handleref.exceptions import RowDeletedError, RowRestoredError, StaleRowError
 from handleref.references import deletion
-from handleref.references.cascade import owner
+from handleref.references.base import alters_data, owner
 from handleref.references.expressions import DELETED, Increment
 from handleref.references.fields import (
     CreatedDateTimeField,
@@ -20,7 +20,7 @@ from handleref.references.fields import (
     VersionField,
 )
 from handleref.references.handles import make_handle
-from handleref.references.managers import HandleRefManager, alters_data
+from handleref.references.managers import HandleRefManager
 from handleref.references.options import OptionsAttribute
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from django.db.models.base import ModelBase
 
     from handleref.references.deletion import Deleted
+
+
+KEPT = frozenset({"deletion", "former_status"})
 
 
 class HandleRefModel(models.Model):
@@ -61,16 +64,6 @@ class HandleRefModel(models.Model):
         base_manager_name = "handleref"
         get_latest_by = "updated"
 
-    @property
-    def ref_tag(self) -> str:
-        """The tag of the model in handles."""
-        return self._handleref.tag
-
-    @property
-    def handle(self) -> str:
-        """The row's short name, such as ``org123``; ValueError before it is saved."""
-        return make_handle(self.ref_tag, self.pk)
-
     @alters_data()
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save as Django does, whether the instance holds its version or not.
@@ -80,6 +73,16 @@ class HandleRefModel(models.Model):
         """
         vars(self).setdefault("version", None)
         super().save(*args, **kwargs)
+
+    @property
+    def ref_tag(self) -> str:
+        """The tag of the model in handles."""
+        return self._handleref.tag
+
+    @property
+    def handle(self) -> str:
+        """The row's short name, such as ``org123``; ValueError before it is saved."""
+        return make_handle(self.ref_tag, self.pk)
 
     @alters_data()
     def save_base(
@@ -100,8 +103,10 @@ class HandleRefModel(models.Model):
             update_fields = frozenset(update_fields) | {"updated", "version"}
         try:
             super().save_base(raw, force_insert, force_update, using, update_fields)
-        except (RowDeletedError, RowRestoredError):
-            self._keep_transaction(using)
+        except StaleRowError as error:
+            # Not for one that a receiver of our signals ran into.
+            if error.instance is self:
+                self._keep_transaction(using)
             raise
 
     def _keep_transaction(self, using: str | None) -> None:
@@ -110,8 +115,10 @@ class HandleRefModel(models.Model):
         Unless a base with a table of its own was written before ours.
         """
         using = using or router.db_for_write(type(self), instance=self)
-        tables = self._meta.get_parent_list()
-        if connections[using].in_atomic_block and tables in ([], [owner(type(self))]):
+        first: Any = self._meta.concrete_model
+        while first._meta.parents:
+            first = next(iter(first._meta.parents))
+        if connections[using].in_atomic_block and first is owner(type(self)):
             transaction.set_rollback(False, using=using)
 
     # Django 5.2 returns a bool and hands over one argument less.
@@ -125,12 +132,15 @@ class HandleRefModel(models.Model):
         """
         counts = any(isinstance(value, Increment) for _field, _model, value in values)
         believed = self._believed_live() if counts else None
+        if counts:
+            # The bookkeeping is that of delete() and restore(), never of an instance.
+            values = [value for value in values if value[0].name not in KEPT]
         if believed is not None:
             status: Any = base_qs.model._meta.get_field("status")
             base_qs.query.where.add(status.conditions[believed], "AND")
         written = super()._do_update(base_qs, using, pk_val, values, *rest)
         if believed is not None and not written:
-            self._refuse_stale(using, pk_val, believed=believed)
+            self._refuse_stale(base_qs.model._base_manager.using(using), pk_val, believed)
         return written
 
     def _believed_live(self) -> bool | None:
@@ -139,19 +149,20 @@ class HandleRefModel(models.Model):
             return True
         return False if vars(self).get("deletion") else None
 
-    def _refuse_stale(self, using: str, key: Any, *, believed: bool) -> None:
-        rows: Any = type(self)._base_manager.using(using)
+    def _refuse_stale(self, rows: QuerySet[Any], key: Any, believed: bool) -> None:
         if not rows.filter(pk=key, status__live=not believed).exists():
             return
-        row = f"{self._meta.label} {key}"
+        row = f"{self._meta.label} {self.pk}"
         if believed:
             raise RowDeletedError(
-                f"{row} was deleted since this instance was read. Nothing is saved;"
-                " only restore() brings the row back."
+                f"{row} is deleted, which this instance does not know. Nothing is saved;"
+                " only restore() brings the row back.",
+                instance=self,
             )
         raise RowRestoredError(
             f"{row} was restored since this instance was read. Nothing is saved;"
-            " refresh_from_db() reads the row as it is."
+            " refresh_from_db() reads the row as it is.",
+            instance=self,
         )
 
     @alters_data()
@@ -167,6 +178,9 @@ class HandleRefModel(models.Model):
         :raises ProtectedError, RestrictedError: see ``HandleRef.delete_cascade``.
         """
         if hard:
+            if self._is_saved() and "version" not in vars(self):
+                # For who hears of the deletion, and could not ask any more.
+                self._read_bookkeeping(self._row(using, "deleted"))
             return super().delete(using=using, keep_parents=keep_parents)
         rows = self._row(using, "deleted")
         operation = deletion.soft_delete(rows)

@@ -27,6 +27,11 @@ class Item(HandleRefModel):
         return self.name
 
 
+class ItemProxy(Item):
+    class Meta:
+        proxy = True
+
+
 class UuidItem(HandleRefModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=100)
@@ -73,6 +78,29 @@ class Cafe(Place):
     """A child table; the stamps are in the parent's."""
 
     beans = models.CharField(max_length=100)
+
+
+class Bistro(Cafe):
+    """A child table of a child table."""
+
+    menu = models.CharField(max_length=100)
+
+
+class Catalogue(models.Model):
+    """A plain base with a key of its own."""
+
+    catalogue_id = models.BigAutoField(primary_key=True)
+
+
+class Exhibit(Catalogue, Place):
+    """A child table whose own key is not that of the table with the stamps."""
+
+    class HandleRef:
+        delete_cascade = ["loans"]
+
+
+class Loan(HandleRefModel):
+    exhibit = models.ForeignKey(Exhibit, models.SET_NULL, null=True, related_name="loans")
 
 
 class Table(HandleRefModel):
@@ -136,6 +164,12 @@ class Car(HandleRefModel):
 
 class Contract(HandleRefModel):
     branch = models.ForeignKey(Branch, models.PROTECT, related_name="contracts")
+
+
+class Lease(models.Model):
+    """A plain row that protects."""
+
+    branch = models.ForeignKey(Branch, models.PROTECT)
 
 
 class Licence(HandleRefModel):

@@ -33,7 +33,7 @@ def test_the_models_of_the_suite_draw_only_the_warnings_meant():
     assert {(e.id, str(e.obj)) for e in found if e.is_serious()} == set()
     ours = {(e.id, e.obj) for e in found if LABEL in str(getattr(e.obj, "_meta", e.obj))}
     assert ("handleref.W003", Company) in ours
-    assert ("handleref.W004", Sheet._meta.get_field("binder")) in ours
+    assert ("handleref.W004", Sheet) in ours
 
 
 def test_w003_says_which_children_are_left_alone():
@@ -49,14 +49,14 @@ def test_w003_says_which_children_are_left_alone():
 
 
 def test_w004_says_which_parent_really_deletes():
-    found = [e for e in checks.check_references() if e.obj is Sheet._meta.get_field("binder")]
+    found = [e for e in checks.check_references() if e.obj is Sheet]
 
     assert found == [
         Warning(
             "Deleting a references_tests.Folder really deletes its references_tests.Sheet rows.",
-            hint="Give Sheet.binder on_delete=PROTECT, make Folder a HandleRefModel,"
-            " or silence this.",
-            obj=Sheet._meta.get_field("binder"),
+            hint="Let Sheet.binder not cascade (on_delete=PROTECT), make Folder a"
+            " HandleRefModel, or silence this.",
+            obj=Sheet,
             id="handleref.W004",
         )
     ]
@@ -268,6 +268,81 @@ def test_e008_delete_cascade_names_what_is_no_relation(check):
             hint="Choose from: part_set.",
             obj=Thing,
             id="handleref.E008",
+        )
+    ]
+
+
+@isolate_apps("tests.references")
+def test_e010_a_proxy_with_a_cascade_of_its_own(check):
+    class Thing(HandleRefModel):
+        class Meta:
+            app_label = LABEL
+
+    class Other(Thing):
+        class HandleRef:
+            delete_cascade = True
+
+        class Meta:
+            app_label = LABEL
+            proxy = True
+
+    assert check(Thing) == [
+        Error(
+            "The delete_cascade of a proxy is not heeded; that of references_tests.Thing is.",
+            hint="Write it in the class HandleRef of Thing.",
+            obj=Other,
+            id="handleref.E010",
+        )
+    ]
+
+
+@isolate_apps("tests.references")
+def test_w004_a_plain_base(check):
+    class Base(models.Model):
+        class Meta:
+            app_label = LABEL
+
+    class Thing(HandleRefModel, Base):
+        class Meta:
+            app_label = LABEL
+
+    assert check(Thing) == [
+        Warning(
+            "Deleting a references_tests.Base really deletes its references_tests.Thing rows.",
+            hint="Delete the Thing instead, and silence this.",
+            obj=Thing,
+            id="handleref.W004",
+        )
+    ]
+
+
+@isolate_apps("tests.references")
+def test_w005_links_that_are_reference_rows(check):
+    class Link(HandleRefModel):
+        team = models.ForeignKey("Team", models.PROTECT)
+        person = models.ForeignKey("Person", models.PROTECT)
+
+        class Meta:
+            app_label = LABEL
+
+    class Person(models.Model):
+        class Meta:
+            app_label = LABEL
+
+    class Team(models.Model):
+        members = models.ManyToManyField(Person, through=Link)
+
+        class Meta:
+            app_label = LABEL
+
+    assert check(Team) == [
+        Warning(
+            "remove(), clear() and set() of members soft-delete its links, which it goes on to"
+            " show.",
+            hint="Let Link be a plain model, or read the relation through live links only,"
+            " and silence this.",
+            obj=Team._meta.get_field("members"),
+            id="handleref.W005",
         )
     ]
 

@@ -47,6 +47,14 @@ def test_full_clean_names_the_fields():
     Seat(code="a").full_clean(exclude=["branch", "row"])
 
 
+def test_a_form_without_the_foreign_key_is_not_asked_for_it():
+    constraint = LiveUniqueConstraint(fields=["company", "name"], name="x")
+    Branch.objects.create(company=Company.objects.create(code="c"), name="b")
+
+    constraint.validate(Branch, Branch(name="b"), exclude={"company"})
+    constraint.validate(Branch, Branch(name="b", company_id=-1))
+
+
 def test_its_own_message():
     constraint = LiveUniqueConstraint(
         fields=["code"], name="x", violation_error_message="Taken.", violation_error_code="taken"

@@ -4,12 +4,12 @@ from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import ProtectedError, RestrictedError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from handleref.exceptions import ParentDeletedError
+from handleref.exceptions import ParentDeletedError, RowDeletedError
 from handleref.models import restored, soft_deleted
 from tests.references.models import (
     Branch,
@@ -18,10 +18,14 @@ from tests.references.models import (
     Company,
     Contract,
     Desk,
+    Exhibit,
     Item,
+    ItemProxy,
     Label,
     Leaf,
+    Lease,
     Licence,
+    Loan,
     Memo,
     Net,
     Node,
@@ -300,6 +304,45 @@ class TestAsOnDelete:
         cafe.refresh_from_db()
         assert (cafe.status, cafe.version) == ("deleted", 4)
 
+    def test_a_child_table_with_a_key_of_its_own(self):
+        Place.objects.create(name="bystander")
+        exhibit = Exhibit.handleref.create(name="e")
+        stale = Exhibit.handleref.get()
+        loan = Loan.objects.create(exhibit=exhibit)
+        assert exhibit.pk != exhibit.place_ptr_id
+
+        assert exhibit.delete() == (2, {LABEL + "Place": 1, LABEL + "Loan": 1})
+
+        assert Place.objects.undeleted().get().name == "bystander"
+        with pytest.raises(RowDeletedError), transaction.atomic():
+            stale.save()
+        exhibit.restore()
+        loan.refresh_from_db()
+        assert (loan.status, Place.objects.undeleted().count()) == ("ok", 2)
+
+    def test_every_relation_in_the_way_is_named(self, company):
+        branch = Branch.objects.first()
+        contracts = {Contract.objects.create(branch=branch) for _ in range(2)}
+        lease = Lease.objects.create(branch=branch)
+
+        with pytest.raises(ProtectedError) as error:
+            company.delete()
+
+        assert error.value.args[0] == (
+            "Cannot delete some instances of model 'Branch' because they are referenced"
+            " through protected foreign keys: 'Contract.branch', 'Lease.branch'."
+        )
+        assert error.value.protected_objects == {*contracts, lease}
+
+    def test_a_proxy_is_deleted_as_its_model(self):
+        item = ItemProxy.objects.create(name="a")
+
+        with heard(soft_deleted) as told:
+            assert item.delete() == (1, {LABEL + "Item": 1})
+
+        assert [model for model, *_ in told] == [Item]
+        assert ItemProxy.objects.all().restore() == (1, {LABEL + "Item": 1})
+
     def test_a_ring_ends(self):
         first = Node.objects.create(name="1")
         second = Node.objects.create(name="2", parent=first)
@@ -454,6 +497,20 @@ class TestParents:
         root.delete()
 
         assert Node.objects.all().restore() == (2, {LABEL + "Node": 2})
+
+    def test_a_row_that_was_live_under_a_deleted_one_comes_back(self, company):
+        """Nothing cascades from a branch by itself, so its desk outlived it."""
+        branch = Branch.objects.first()
+        branch.delete()
+        desk = branch.desks.get()
+        company.delete()
+
+        company.restore()
+
+        desk.refresh_from_db()
+        assert desk.status == "ok"
+        branch.refresh_from_db()
+        assert branch.restore() == (1, {LABEL + "Branch": 1})
 
     def test_a_generic_parent_counts(self):
         org = Org.objects.create(name="o")

@@ -6,14 +6,15 @@ from unittest import mock
 
 import pytest
 from django.core import serializers
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from handleref.exceptions import RowDeletedError, RowRestoredError
 from handleref.models import Status
-from tests.references.models import Cafe, Item, Pair, Place
+from tests.references.models import Bistro, Cafe, Item, Net, Org, Pair, Place
 
 pytestmark = pytest.mark.django_db
 
@@ -152,6 +153,17 @@ def test_an_explicit_created_is_kept_and_updated_is_never_before_it():
     assert item.updated == future
 
 
+@pytest.mark.filterwarnings("ignore:DateTimeField Item.created received a naive")
+@pytest.mark.parametrize("created", [datetime.datetime(2024, 1, 1), "2024-01-01T00:00:00Z", Now()])
+def test_an_explicit_created_of_any_kind(created):
+    item = Item(created=created)
+
+    item.save()
+
+    item.refresh_from_db()
+    assert item.created <= item.updated
+
+
 def test_a_copy_is_a_new_row():
     item = Item.objects.create(name="a")
     item.save()
@@ -208,7 +220,7 @@ def test_saving_a_stale_instance_of_a_deleted_row_writes_nothing():
         stale.save()
 
     assert str(error.value) == (
-        f"references_tests.Item {item.pk} was deleted since this instance was read."
+        f"references_tests.Item {item.pk} is deleted, which this instance does not know."
         " Nothing is saved; only restore() brings the row back."
     )
     item.refresh_from_db()
@@ -243,6 +255,37 @@ def test_a_deleted_row_can_be_edited_and_stays_deleted():
 
     item.refresh_from_db()
     assert (item.name, item.status, item.version) == ("b", "deleted", 3)
+
+
+def test_a_save_never_writes_the_bookkeeping():
+    """Deleted, restored and deleted again with its parent: the first copy is stale."""
+    org = Org.objects.create(name="o")
+    net = Net.objects.create(org=org, name="n")
+    net.delete()
+    stale = Net.objects.get()
+    net.restore()
+    org.delete()
+    stale.name = "edited"
+
+    stale.save()
+
+    net.refresh_from_db()
+    assert (net.name, net.deletion) == ("edited", org.deletion)
+    org.restore()
+    assert Net.objects.undeleted().get() == net
+
+
+def test_a_refused_save_leaves_the_transaction_usable():
+    """Also with tables of several bases, of which ours is written first."""
+    for model, values in ((Item, {}), (Cafe, {"beans": "x"}), (Bistro, {"menu": "y"})):
+        row = model.objects.create(**values)
+        stale = model.objects.get(pk=row.pk)
+        row.delete()
+
+        with transaction.atomic():
+            with pytest.raises(RowDeletedError):
+                stale.save()
+            assert model.objects.filter(pk=row.pk).exists()
 
 
 def test_saving_a_stale_instance_of_a_restored_row_writes_nothing():

@@ -96,6 +96,13 @@ def test_what_is_no_handle(handle):
     assert str(error.value) == (f"Not a handle: {handle!r}. One looks like 'org123' or 'tag:key'.")
 
 
+def test_what_postgresql_does_not_take():
+    with pytest.raises(ValueError) as error:
+        resolve("text:\0")
+
+    assert str(error.value) == "A handle has no NUL in it, which PostgreSQL does not take."
+
+
 @pytest.mark.parametrize("key", [0, 5, -5, uuid.UUID(int=1), "a"])
 @pytest.mark.parametrize("tag", ["org", "ipv4"])
 def test_making_and_splitting_agree(tag, key):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection, models
-from django.db.models import F
+from django.db.models import F, Value
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -62,9 +62,19 @@ def test_update_without_values_writes_nothing(items):
 def test_update_keeps_stamps_that_the_caller_gives(items):
     moment = timezone.now().replace(year=2020)
 
-    Item.objects.update(updated=moment, version=9)
+    Item.objects.update(created=moment, updated=moment, version=9)
 
     assert set(Item.objects.values_list("updated", "version")) == {(moment, 9)}
+
+
+def test_updated_is_never_before_created(items):
+    past, future = (timezone.now().replace(year=year) for year in (2020, 2090))
+
+    Item.objects.update(updated=past)
+    assert Item.objects.filter(updated__lt=F("created")).count() == 0
+
+    Item.objects.update(created=future)
+    assert set(Item.objects.values_list("created", "updated")) == {(future, future)}
 
 
 def test_update_across_a_join_and_with_an_order():
@@ -100,6 +110,28 @@ def test_bulk_update(items):
     assert versions() == [2, 2, 1]
     assert [item.version for item in items] == [2, 2, 1]
     assert Item.handleref.since(before).count() == 2
+
+
+@pytest.mark.parametrize("status", [Value("ok"), F("name")])
+def test_a_status_given_as_an_expression_passes_over_deleted_rows(items, status):
+    Item.objects.filter(name="a").delete()
+
+    Item.objects.update(status=status)
+
+    assert Item.objects.deleted().get().name == "a"
+
+
+def test_bulk_update_does_not_write_stale_stamps(items):
+    stale = list(Item.objects.all())
+    Item.objects.update(number=1)
+    Item.objects.filter(name="a").delete()
+
+    Item.objects.bulk_update(
+        stale, ["name", "created", "updated", "version", "deletion", "former_status"]
+    )
+
+    assert versions() == [4, 3, 3]
+    assert Item.objects.deleted().exclude(deletion=None).count() == 1
 
 
 def test_bulk_update_of_a_status_refuses_deleted_rows(items):

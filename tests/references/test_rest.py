@@ -151,7 +151,7 @@ def test_a_row_that_is_deleted_while_it_is_written_is_refused():
     finally:
         pre_save.disconnect(intrude, sender=Item)
 
-    reason = f"references_tests.Item {item.pk} was deleted since this instance was read."
+    reason = f"references_tests.Item {item.pk} is deleted, which this instance does not know."
     assert status == 400
     assert data["status"][0].startswith(reason)
 

@@ -18,7 +18,8 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from handleref.references.cascade import Reach, owned, reachable
+from handleref.references.base import owned
+from handleref.references.cascade import Reach, reachable
 from handleref.references.fields import live
 
 if TYPE_CHECKING:

@@ -1,0 +1,58 @@
+"""What the files of this room share: which rows are reference rows, and whose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.models import Model, QuerySet
+
+# How many keys a query lists at most: SQLite takes no more than 32,766 parameters.
+MANY = 10_000
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def alters_data(**attributes: bool) -> Callable[[F], F]:
+    """Mark a method as Django marks those that write; templates do not call it."""
+
+    def mark(method: F) -> F:
+        vars(method).update(alters_data=True, **attributes)
+        return method
+
+    return mark
+
+
+def is_reference(model: type[Model]) -> bool:
+    """Tell whether a model is a ``HandleRefModel``."""
+    return hasattr(model, "_handleref")
+
+
+def owner(model: type[Model]) -> type[Model]:
+    """Return the model whose table has the stamps: a base, with multi-table inheritance."""
+    return model._meta.get_field("status").model
+
+
+def rows_of(model: type[Model], rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows as those of a base, a child table or a proxy's model.
+
+    They are matched by the key of the table with the stamps: a child's own key may
+    be that of another base.
+    """
+    if rows.model is model:
+        return rows
+    key = owner(model)._meta.pk.name
+    keys = rows.order_by().values(key)
+    return model._base_manager.using(rows.db).filter((f"{key}__in", keys))
+
+
+def owned(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows as those of the table that has the stamps."""
+    return rows_of(owner(rows.model), rows)
+
+
+def keys(rows: QuerySet[Any]) -> list[Any]:
+    """Return the primary keys of the rows, each once, whatever joins select them."""
+    return list(dict.fromkeys(rows.values_list("pk", flat=True)))

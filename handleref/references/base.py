@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db.models import CompositePrimaryKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +36,14 @@ def is_reference(model: type[Model]) -> bool:
 def owner(model: type[Model]) -> type[Model]:
     """Return the model whose table has the stamps: a base, with multi-table inheritance."""
     return model._meta.get_field("status").model
+
+
+@cache
+def has_plain_key(model: type[Model]) -> bool:
+    """Tell whether rows are saved by one column that is no relation, without a look before."""
+    key: Any = model._meta.pk
+    composite = isinstance(key, CompositePrimaryKey)
+    return not (composite or key.remote_field or model._meta.select_on_save)
 
 
 def rows_of(model: type[Model], rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Coalesce
+from django.utils.timezone import now
 
 from handleref.exceptions import ParentDeletedError
 from handleref.references.base import MANY, keys, owned, owner
@@ -39,6 +41,7 @@ from handleref.references.signals import restored, rows_written, soft_deleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from django.db.models import Model
     from django.dispatch import Signal
@@ -56,6 +59,7 @@ class Operation:
     signal: Signal
     takes_live: bool
     id: UUID = field(default_factory=uuid4)
+    moment: datetime = field(default_factory=now)
     counts: Counter[type[Model]] = field(default_factory=Counter)
     pks: dict[type[Model], list[Any]] = field(default_factory=dict)
 
@@ -66,7 +70,7 @@ class Operation:
         """
         model: Any = rows.model._meta.concrete_model
         by_keys = nested and runs_subqueries_per_row(connections[self.using])
-        if by_keys or self._has_listeners(model):
+        if by_keys or self.has_listeners(model):
             pks = keys(rows)
             self.pks.setdefault(model, []).extend(pks)
             if by_keys:
@@ -74,24 +78,25 @@ class Operation:
         # Again, since another transaction may have come between.
         rows = rows.filter(status__live=self.takes_live)
         # Past our own update(), which would tell of each step.
-        count = QuerySet.update(rows, **stamped(model, values))
-        self.counts[model] += count
+        count = QuerySet.update(rows, **stamped(model, {**values, "updated": self.moment}))
+        if count:
+            self.counts[model] += count
         return count > 0
 
-    def _has_listeners(self, model: type[Model]) -> bool:
+    def has_listeners(self, model: type[Model]) -> bool:
+        """Tell whether someone wants to hear of the model's rows."""
         return self.signal.has_listeners(model) or rows_written.has_listeners(model)
 
     def spread(self, graph: dict[type[Model], list[Edge]], step: Callable[[Edge], bool]) -> None:
         """Take the step along every edge, from the models whose rows it wrote."""
-        waiting = self.models
+        waiting = [*self.counts]
         while waiting:
-            for edge in graph[waiting.pop()]:
-                if edge.kind is CASCADE and not edge.stays and step(edge):
-                    waiting.append(owner(edge.child))
+            ahead = [e for e in graph[waiting.pop()] if e.kind is CASCADE and not e.stays]
+            waiting += [owner(edge.child) for edge in ahead if step(edge)]
 
     def announce(self, deletion: UUID | None, rows: Callable[[type[Model]], Any]) -> None:
         """Send the signals, once for each model that had rows."""
-        for model in self.models:
+        for model in self.counts:
             self.signal.send(
                 sender=model, using=self.using, deletion=deletion, queryset=rows(model)
             )
@@ -104,14 +109,9 @@ class Operation:
             )
 
     @property
-    def models(self) -> list[type[Model]]:
-        """The models that had rows, in the order reached."""
-        return [model for model, count in self.counts.items() if count]
-
-    @property
     def result(self) -> Deleted:
         """The number of rows, and a dict of model label to number, as Django has it."""
-        counts = {model._meta.label: self.counts[model] for model in self.models}
+        counts = {model._meta.label: count for model, count in self.counts.items()}
         return sum(counts.values()), counts
 
 
@@ -139,7 +139,9 @@ def soft_delete(rows: QuerySet[Any]) -> Operation:
         return operation.write(children, values, nested=True)
 
     refuse(rows.filter(live()), graph)
-    with transaction.atomic(using=using):
+    # One statement needs no transaction.
+    alone = not graph[rows.model] and not operation.has_listeners(rows.model)
+    with nullcontext() if alone else transaction.atomic(using=using):
         operation.write(rows, values, nested=False)
         operation.spread(graph, step)
         operation.announce(operation.id, marked)
@@ -210,9 +212,9 @@ class Restoration:
         graph = reachable(rows.model, follow=True)
         self._write(rows.filter(self.marked | Q(deletion=None)), nested=False)
         self.operation.spread(graph, self._step)
-        for model in self.operation.models:
+        for model in self.operation.counts:
             self._refuse_orphans(model)
-        for model in self.operation.models:
+        for model in self.operation.counts:
             # Not a write to be counted, only the end of the bookkeeping.
             QuerySet.update(self._back(model), deletion=None)
 

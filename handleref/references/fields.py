@@ -77,6 +77,13 @@ class CreatedDateTimeField(AutoCreatedField):
     """When the row was created: aware, kept when the caller has set it."""
 
 
+def not_before(created: object, moment: datetime) -> datetime:
+    """Return the moment, or ``created`` if that is known and later."""
+    if isinstance(created, datetime) and is_aware(created) == is_aware(moment):
+        return max(created, moment)
+    return moment
+
+
 class UpdatedDateTimeField(AutoLastModifiedField):
     """When the row was last written: aware, and never before ``created``."""
 
@@ -89,8 +96,7 @@ class UpdatedDateTimeField(AutoLastModifiedField):
         moment = now()
         # Not getattr(): a deferred ``created`` would cost a query.
         created = vars(model_instance).get("created")
-        if isinstance(created, datetime) and is_aware(created) == is_aware(moment):
-            moment = max(created, moment)
+        moment = not_before(created, moment)
         setattr(model_instance, self.attname, moment)
         return later(created, moment) if is_expression(created) else moment
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from handleref.exceptions import RowDeletedError, RowRestoredError, StaleRowError
 from handleref.references import deletion
-from handleref.references.base import alters_data, owner
+from handleref.references.base import alters_data, has_plain_key, owner
 from handleref.references.expressions import DELETED, Increment
 from handleref.references.fields import (
     CreatedDateTimeField,
@@ -18,6 +18,7 @@ from handleref.references.fields import (
     StatusField,
     UpdatedDateTimeField,
     VersionField,
+    not_before,
 )
 from handleref.references.handles import make_handle
 from handleref.references.managers import HandleRefManager
@@ -123,25 +124,42 @@ class HandleRefModel(models.Model):
 
     # Django 5.2 returns a bool and hands over one argument less.
     def _do_update(  # type: ignore[override]
-        self, base_qs: QuerySet[Any], using: str, pk_val: Any, values: Any, *rest: Any
+        self, base_qs: Any, using: str, pk_val: Any, values: Any, *rest: Any
     ) -> Any:
         """Update the row unless it was deleted or restored behind the instance's back.
 
         The table with the version is the one with the status; a raw save counts
         nothing, and writes what the fixture says.
         """
-        counts = any(isinstance(value, Increment) for _field, _model, value in values)
-        believed = self._believed_live() if counts else None
-        if counts:
-            # The bookkeeping is that of delete() and restore(), never of an instance.
-            values = [value for value in values if value[0].name not in KEPT]
+        if not any(isinstance(value, Increment) for _field, _model, value in values):
+            return super()._do_update(base_qs, using, pk_val, values, *rest)
+        # The bookkeeping is that of delete() and restore(), never of an instance.
+        values = [value for value in values if value[0].name not in KEPT]
+        believed = self._believed_live()
         if believed is not None:
             status: Any = base_qs.model._meta.get_field("status")
             base_qs.query.where.add(status.conditions[believed], "AND")
-        written = super()._do_update(base_qs, using, pk_val, values, *rest)
+        update = self._update_by_key if has_plain_key(base_qs.model) else super()._do_update
+        written = update(base_qs, using, pk_val, values, *rest)
         if believed is not None and not written:
             self._refuse_stale(base_qs.model._base_manager.using(using), pk_val, believed)
         return written
+
+    def _update_by_key(
+        self,
+        base_qs: Any,
+        using: str,
+        pk_val: Any,
+        values: Any,
+        update_fields: Any,
+        forced: bool,
+        *returning: Any,
+    ) -> Any:
+        """Do what Django does, but for its ``filter(pk=…)``: a fifth of a ``save()``."""
+        key = base_qs.model._meta.pk
+        lookup = key.get_lookup("exact")(key.get_col(base_qs.model._meta.db_table), pk_val)
+        base_qs.query.where.add(lookup, "AND")
+        return base_qs._update(values, *returning)
 
     def _believed_live(self) -> bool | None:
         """Return whether the row should be live, or None if its status is set by hand."""
@@ -184,7 +202,14 @@ class HandleRefModel(models.Model):
             return super().delete(using=using, keep_parents=keep_parents)
         rows = self._row(using, "deleted")
         operation = deletion.soft_delete(rows)
-        self._read_bookkeeping(rows)
+        held = vars(self)
+        if operation.counts and {"created", "status"} <= held.keys():
+            self.updated = not_before(self.created, operation.moment)
+            self.former_status, self.status = self.status, Status.DELETED.value
+            self.deletion = operation.id
+            held.pop("version", None)
+        else:
+            self._read_bookkeeping(rows)
         return operation.result
 
     @alters_data()

@@ -1,0 +1,1 @@
+"""Measures handleref against plain Django and its rivals: ``python -m benchmarks``."""

@@ -1,0 +1,121 @@
+"""Measures workloads: interleaved, rotated, in pairs, with a control."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter, process_time
+from typing import Any
+
+from django.db import connection
+
+from benchmarks.contenders import Contender
+from benchmarks.workloads import Work, Workload
+
+# A contender this many times slower than plain Django takes part in every fifth round only.
+SLOW = 10
+
+
+@dataclass
+class Series:
+    """What one contender took: seconds by the clock and of the client's CPU, per round.
+
+    None stands for a round that it was left out of.
+    """
+
+    wall: list[float | None] = field(default_factory=list)
+    cpu: list[float | None] = field(default_factory=list)
+    queries: int | None = None
+    is_slow: bool = False
+
+    def sits_out(self, number: int) -> bool:
+        """Tell whether the contender is left out of a round."""
+        return self.is_slow and number % 5 != 0
+
+
+def measure(workload: Workload, contenders: Sequence[Contender], rounds: int) -> dict[str, Series]:
+    """Return the series of each contender that can do the work; plain Django comes first."""
+    series = warmed_up(workload, contenders)
+    for number in range(rounds):
+        able = [
+            contender
+            for contender in contenders
+            if contender.name in series and not series[contender.name].sits_out(number)
+        ]
+        took = one_round(workload, able, number)
+        for name, one in series.items():
+            wall, cpu = took.get(name, (None, None))
+            one.wall.append(wall)
+            one.cpu.append(cpu)
+    return series
+
+
+def warmed_up(workload: Workload, contenders: Sequence[Contender]) -> dict[str, Series]:
+    """Do the work once, count its queries, and see who is slow."""
+    series: dict[str, Series] = {}
+    first = None
+    for contender in contenders:
+        work = workload.ready(contender, workload.size)
+        if work is None:
+            continue
+        start = perf_counter()
+        count = queries(work)
+        took = perf_counter() - start
+        first = first or took
+        series[contender.name] = Series(queries=count, is_slow=took > SLOW * first)
+    return series
+
+
+def one_round(
+    workload: Workload, contenders: Sequence[Contender], number: int
+) -> dict[str, tuple[float, float]]:
+    """Return what each contender took in a round, all passes together."""
+    total = {contender.name: (0.0, 0.0) for contender in contenders}
+    for turn in range(workload.passes):
+        for contender in rotated(contenders, number + turn):
+            wall, cpu = timed(workload.ready(contender, workload.size))
+            before = total[contender.name]
+            total[contender.name] = before[0] + wall, before[1] + cpu
+    return total
+
+
+def rotated(contenders: Sequence[Contender], by: int) -> Iterator[Contender]:
+    """Yield the contenders, beginning further along each time."""
+    start = by % len(contenders)
+    yield from contenders[start:]
+    yield from contenders[:start]
+
+
+def timed(work: Work) -> tuple[float, float]:
+    """Do the work and return the seconds it took, by the clock and of this process's CPU."""
+    with collected():
+        wall, cpu = perf_counter(), process_time()
+        work()
+        return perf_counter() - wall, process_time() - cpu
+
+
+@contextmanager
+def collected() -> Iterator[None]:
+    """Collect the garbage now and not while the clock runs."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def queries(work: Callable[[], Any]) -> int:
+    """Do the work and return the number of statements it sent."""
+    count = 0
+
+    def counting(execute: Any, *arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        return execute(*arguments)
+
+    with connection.execute_wrapper(counting):
+        work()
+    return count

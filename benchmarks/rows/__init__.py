@@ -1,0 +1,1 @@
+"""The models of the contenders, an app each; all their rows look alike."""

@@ -1,0 +1,1 @@
+"""django-handleref 2.0.1."""

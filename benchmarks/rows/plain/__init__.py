@@ -1,0 +1,1 @@
+"""Plain Django: the measure of all things here."""

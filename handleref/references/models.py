@@ -73,7 +73,10 @@ class HandleRefModel(models.Model):
         the others.
         """
         vars(self).setdefault("version", None)
-        super().save(*args, **kwargs)
+        try:
+            super().save(*args, **kwargs)
+        finally:
+            self._forget_unknown_version()
 
     @property
     def ref_tag(self) -> str:
@@ -98,8 +101,7 @@ class HandleRefModel(models.Model):
 
         Here and not in a receiver: signals are sent with the fields as they are.
         """
-        if vars(self).get("version", 0) is None:
-            del self.version
+        self._forget_unknown_version()
         if update_fields is not None and not raw:
             update_fields = frozenset(update_fields) | {"updated", "version"}
         try:
@@ -109,6 +111,11 @@ class HandleRefModel(models.Model):
             if error.instance is self:
                 self._keep_transaction(using)
             raise
+
+    def _forget_unknown_version(self) -> None:
+        """Let the version be read when it is asked for next."""
+        if vars(self).get("version", 0) is None:
+            del self.version
 
     def _keep_transaction(self, using: str | None) -> None:
         """Leave an open transaction usable, since the refused save wrote nothing.

@@ -89,11 +89,23 @@ def test_update_fields_are_widened_by_the_stamps():
 
 def test_empty_update_fields_write_nothing():
     item = Item.objects.create()
+    item.save()
 
     with CaptureQueriesContext(connection) as queries:
         item.save(update_fields=[])
 
     assert len(queries) == 0
+    assert item.version == 2
+
+
+def test_a_save_that_is_refused_leaves_the_version_to_be_read():
+    item = Item.objects.create()
+    item.save()
+
+    with pytest.raises(ValueError):
+        item.save(update_fields=["nonsense"])
+
+    assert item.version == 2
 
 
 @pytest.mark.parametrize("deferred", [["version"], ["updated", "version"], ["created"], ["status"]])

@@ -156,11 +156,14 @@ def edges(model: type[Model], *, follow: bool = False) -> Iterator[Edge]:
             yield edge
 
 
-def parent_edges(model: type[Model]) -> Iterator[Edge]:
-    """Yield the edges to a model from those whose own deletion takes or spares its rows."""
+def parent_edges(model: type[Model], *, follow: bool = False) -> Iterator[Edge]:
+    """Yield the edges to a model from those whose deletion takes or spares its rows.
+
+    :param follow: as if every parent followed ``on_delete``.
+    """
     for parent in apps.get_models():
         if is_reference(parent) and owner(parent) is parent:
-            for edge in edges(parent):
+            for edge in edges(parent, follow=follow):
                 if not edge.stays and owner(edge.child) is model:
                     yield edge
 

@@ -24,7 +24,7 @@ from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from handleref.exceptions import ParentDeletedError
-from handleref.references.base import MANY, keys, owned, owner
+from handleref.references.base import MANY, keys, owned, owner, rows_of
 from handleref.references.cascade import (
     CASCADE,
     PROTECT,
@@ -40,7 +40,7 @@ from handleref.references.fields import Status, live, stamped
 from handleref.references.signals import restored, rows_written, soft_deleted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from django.db.models import Model
@@ -209,11 +209,16 @@ class Restoration:
 
     def run(self, rows: QuerySet[Any]) -> None:
         """Restore the rows and what was taken with them."""
-        graph = reachable(rows.model, follow=True)
-        self._write(rows.filter(self.marked | Q(deletion=None)), nested=False)
-        self.operation.spread(graph, self._step)
+        rows = rows.filter(self.marked | Q(deletion=None))
+        roots = keys(rows)
+        self._write(rows, nested=False)
+        self.operation.spread(reachable(rows.model, follow=True), self._step)
+        for start in range(0, len(roots), MANY):
+            root_rows = self._all(rows.model).filter(pk__in=roots[start : start + MANY])
+            self._refuse_orphans(root_rows, parent_edges(rows.model, follow=True))
+        # What was taken may have been live under a row that takes nothing along.
         for model in self.operation.counts:
-            self._refuse_orphans(model)
+            self._refuse_orphans(self._back(model), parent_edges(model))
         for model in self.operation.counts:
             # Not a write to be counted, only the end of the bookkeeping.
             QuerySet.update(self._back(model), deletion=None)
@@ -247,10 +252,10 @@ class Restoration:
         taken = self._all(edge.child).filter(self.marked, status__live=False)
         return self._write(owned(taken.filter(edge.linked(parents))), nested=True)
 
-    def _refuse_orphans(self, model: type[Model]) -> None:
-        for edge in parent_edges(model):
+    def _refuse_orphans(self, rows: QuerySet[Any], edges: Iterable[Edge]) -> None:
+        for edge in edges:
             deleted = self._all(edge.parent).filter(status__live=False)
-            orphans = self._back(edge.child).filter(edge.linked(deleted))
+            orphans = rows_of(edge.child, rows).filter(edge.linked(deleted))
             if orphan := orphans.first():
                 parent = edge.parent_of(orphan)
                 raise ParentDeletedError(

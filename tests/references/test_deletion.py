@@ -476,6 +476,16 @@ class TestParents:
         )
         assert (live(Branch), branch.version) == (0, 2)
 
+    def test_a_parent_taken_by_a_grandparent_refuses_too(self, company):
+        company.delete()
+        desk = Desk.objects.first()
+
+        with pytest.raises(ParentDeletedError) as error:
+            desk.restore()
+
+        assert f"parent references_tests.Branch {desk.branch_id} is deleted" in str(error.value)
+        assert live(Desk) == 0
+
     def test_a_second_parent_refuses_the_whole_restore(self):
         owner = Company.objects.create(code="owner")
         company = Company.objects.create(code="c")

@@ -477,6 +477,7 @@ class TestParents:
         assert (live(Branch), branch.version) == (0, 2)
 
     def test_a_parent_taken_by_a_grandparent_refuses_too(self, company):
+        Desk.objects.update(owner=None)
         company.delete()
         desk = Desk.objects.first()
 

@@ -10,6 +10,7 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
 from django.test.utils import isolate_apps
+from django.utils import timezone
 
 from handleref.models import HandleRefManager, HandleRefModel
 from tests.references.models import Item, ShoutingQuerySet
@@ -137,6 +138,27 @@ class TestUpgrade:
             assert list(after) == before
             assert not any(type(op).__name__ == "RunPython" for op in migration.operations)
             self.use(new, moment)
+
+    def test_a_plain_model_with_rows_becomes_a_reference_model(self):
+        _, new = both_sides()
+        before = timezone.now()
+
+        class Thing(models.Model):
+            id = models.AutoField(primary_key=True)
+            name = models.CharField(max_length=20)
+
+            class Meta:
+                app_label = LABEL
+                apps = Apps()
+
+        with tables(Thing):
+            Thing.objects.create(name="there already")
+
+            self.migrate(Thing, new)
+
+            thing = new.objects.get()
+            assert (thing.name, thing.version, thing.status) == ("there already", 1, "ok")
+            assert before <= thing.created <= thing.updated <= timezone.now()
 
     def migrate(self, old, new):
         before, after = state_of(old), state_of(new)

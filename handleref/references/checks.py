@@ -50,7 +50,6 @@ def check_references(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
             found += _check_cascade(model)
         else:
             found += _check_plain_parent(model)
-            found += _check_plain_base(model)
             found += _check_constraints(model)
         found += _check_links(model)
     return found
@@ -203,26 +202,27 @@ def _check_plain_parent(model: type[Model]) -> Iterator[CheckMessage]:
     """Find reference children that the deletion of a plain parent really deletes."""
     for edge, _name in all_edges(model):
         if edge.kind is CASCADE and not edge.stays:
-            yield Warning(
-                f"Deleting a {model._meta.label} really deletes its {edge.child._meta.label} rows.",
-                hint=f"Let {edge} not cascade (on_delete=PROTECT), make"
-                f" {model.__name__} a HandleRefModel, or silence this.",
-                obj=edge.child,
-                id="handleref.W004",
+            yield _really_deletes(
+                model,
+                edge.child,
+                f"Let {edge} not cascade (on_delete=PROTECT), make {model.__name__} a"
+                " HandleRefModel, or silence this.",
             )
-
-
-def _check_plain_base(model: type[Model]) -> Iterator[CheckMessage]:
-    """Find reference models whose rows go with those of a plain base's table."""
     for relation in model._meta.related_objects:
         child: Any = relation.related_model
         if getattr(relation, "parent_link", False) and is_reference(child):
-            yield Warning(
-                f"Deleting a {model._meta.label} really deletes its {child._meta.label} rows.",
-                hint=f"Delete the {child.__name__} instead, and silence this.",
-                obj=child,
-                id="handleref.W004",
+            yield _really_deletes(
+                model, child, f"Delete the {child.__name__} instead, and silence this."
             )
+
+
+def _really_deletes(model: type[Model], child: type[Model], hint: str) -> Warning:
+    return Warning(
+        f"Deleting a {model._meta.label} really deletes its {child._meta.label} rows.",
+        hint=hint,
+        obj=child,
+        id="handleref.W004",
+    )
 
 
 def _check_links(model: type[Model]) -> Iterator[CheckMessage]:

@@ -39,7 +39,7 @@ class Edge(ABC):
     kind: Any
 
     @property
-    def stays(self) -> bool:
+    def leaves_alone(self) -> bool:
         """Whether the child is no reference model, and so is left alone."""
         return not is_reference(self.child)
 
@@ -59,7 +59,7 @@ class Edge(ABC):
         """Return the children of the parents that are not soft-deleted."""
         condition = self.condition(rows_of(self.parent, parents))
         rows = self.child._base_manager.using(parents.db).filter(condition)
-        return rows if self.stays else rows.filter(live())
+        return rows if self.leaves_alone else rows.filter(live())
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def parent_edges(model: type[Model], *, follow: bool = False) -> Iterator[Edge]:
     for parent in apps.get_models():
         if is_reference(parent) and owner(parent) is parent:
             for edge in edges(parent, follow=follow):
-                if not edge.stays and owner(edge.child) is model:
+                if not edge.leaves_alone and owner(edge.child) is model:
                     yield edge
 
 
@@ -202,7 +202,7 @@ def reachable(model: type[Model], *, follow: bool = False) -> dict[type[Model], 
             continue
         found[current] = ahead
         for edge in ahead:
-            if edge.kind is CASCADE and not edge.stays:
+            if edge.kind is CASCADE and not edge.leaves_alone:
                 child = owner(edge.child)
                 waiting.append((child, follow or options(child).delete_cascade is True))
     return found
@@ -242,14 +242,14 @@ class Reach:
             children = edge.children(rows)
             if edge.kind is not CASCADE:
                 self.barred.append((edge, children))
-            elif not edge.stays:
+            elif not edge.leaves_alone:
                 yield owned(children)
 
     def protected(self) -> Iterator[tuple[Edge, QuerySet[Any]]]:
         """Yield the edges that stop the deletion, with the rows in the way."""
         for edge, children in self.barred:
             rows = children
-            if edge.kind is RESTRICT and not edge.stays:
+            if edge.kind is RESTRICT and not edge.leaves_alone:
                 for taken in self.taken.get(owner(edge.child), ()):
                     same = rows_of(edge.child, taken).values("pk")
                     rows = rows.exclude(pk__in=same)

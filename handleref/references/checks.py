@@ -188,7 +188,7 @@ def _check_left_alone(model: type[Model]) -> Iterator[CheckMessage]:
     for ahead in reachable(model).values():
         for edge in ahead:
             # The rows of an automatic many-to-many table are links, not children.
-            if edge.kind is CASCADE and edge.stays and not edge.child._meta.auto_created:
+            if edge.kind is CASCADE and edge.leaves_alone and not edge.child._meta.auto_created:
                 yield Warning(
                     f"delete_cascade leaves {edge} alone, since {edge.child._meta.label}"
                     " is no HandleRefModel.",
@@ -201,7 +201,7 @@ def _check_left_alone(model: type[Model]) -> Iterator[CheckMessage]:
 def _check_plain_parent(model: type[Model]) -> Iterator[CheckMessage]:
     """Find reference children that the deletion of a plain parent really deletes."""
     for edge, _name in all_edges(model):
-        if edge.kind is CASCADE and not edge.stays:
+        if edge.kind is CASCADE and not edge.leaves_alone:
             yield _really_deletes(
                 model,
                 edge.child,

@@ -91,7 +91,7 @@ class Operation:
         """Take the step along every edge, from the models whose rows it wrote."""
         waiting = [*self.counts]
         while waiting:
-            ahead = [e for e in graph[waiting.pop()] if e.kind is CASCADE and not e.stays]
+            ahead = [e for e in graph[waiting.pop()] if e.kind is CASCADE and not e.leaves_alone]
             waiting += [owner(edge.child) for edge in ahead if step(edge)]
 
     def announce(self, deletion: UUID | None, rows: Callable[[type[Model]], Any]) -> None:

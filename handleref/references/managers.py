@@ -13,7 +13,7 @@ from django.db.models.manager import BaseManager
 
 from handleref.exceptions import RowDeletedError
 from handleref.references import deletion
-from handleref.references.base import MANY, alters_data
+from handleref.references.base import MANY, alters_data, is_reference
 from handleref.references.deletion import BOOKKEEPING
 from handleref.references.expressions import DELETED, is_expression, unless_deleted
 from handleref.references.fields import live, stamped
@@ -185,7 +185,7 @@ class HandleRefQuerySet(QuerySet[M]):
         :returns: the number of rows deleted, and a dict of model label to number.
         :raises ProtectedError, RestrictedError: see ``HandleRef.delete_cascade``.
         """
-        if hard or not hasattr(self.model, "_handleref"):
+        if hard or not is_reference(self.model):
             return write_and_tell(self._plain_rows(), "hard_delete", (), super().delete)
         self._refuse_partial("delete")
         operation = deletion.soft_delete(self._plain_rows())

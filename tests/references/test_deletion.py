@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import ProtectedError, RestrictedError
@@ -382,6 +383,27 @@ class TestManyRows:
         many = queries(100, 100)
 
         assert few == many
+
+    def test_nor_do_those_that_look_for_protected_rows(self):
+        def queries(companies, branches):
+            rows = Company.objects.bulk_create(
+                [Company(code=f"{companies}-{n}") for n in range(companies)]
+            )
+            places = Branch.objects.bulk_create(
+                [Branch(company=row, name="b") for row in rows for _ in range(branches)]
+            )
+            Desk.objects.bulk_create([Desk(branch=place) for place in places])
+            chosen = Company.objects.filter(pk__gte=rows[0].pk)
+            with CaptureQueriesContext(connection) as captured:
+                count, _ = chosen.delete()
+            assert count == companies + 2 * companies * branches
+            with CaptureQueriesContext(connection) as again:
+                assert chosen.restore()[0] == count
+            return len(captured), len(again)
+
+        ContentType.objects.get_for_models(Company, Org, UuidParent)
+
+        assert queries(1, 1) == queries(100, 100)
 
     def test_children_deleted_before_keep_their_times(self, company):
         desk = Desk.objects.first()

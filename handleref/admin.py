@@ -2,5 +2,6 @@
 
 from handleref.references.admin.filters import DeletionFilter
 from handleref.references.admin.options import HandleRefAdmin
+from handleref.versions.admin.options import VersionAdmin
 
-__all__ = ["DeletionFilter", "HandleRefAdmin"]
+__all__ = ["DeletionFilter", "HandleRefAdmin", "VersionAdmin"]

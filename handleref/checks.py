@@ -3,5 +3,7 @@
 from django.core.checks import Tags, register
 
 from handleref.references.checks import check_references
+from handleref.versions.checks import check_versions
 
 register(check_references, Tags.models)
+register(check_versions, Tags.models)

@@ -1,5 +1,7 @@
 """The errors of handleref, under one base."""
 
+from django.core.exceptions import ValidationError
+
 
 class HandleRefError(Exception):
     """Base of every error that handleref raises of its own."""
@@ -30,3 +32,34 @@ class ParentDeletedError(HandleRefError):
 
 class UnknownTagError(HandleRefError, LookupError):
     """A handle names a tag that no installed model has."""
+
+
+class KeeperError(HandleRefError, LookupError):
+    """A model has no keeper of that name, or several of which none is named."""
+
+
+class PastIsReadOnlyError(HandleRefError):
+    """A row of a model that keeps versions was to be written inside ``as_of()``."""
+
+
+class RevertError(HandleRefError):
+    """Base of the refusals of a ``Reverter``; nothing was written."""
+
+
+class RevertConflictError(RevertError):
+    """The object has changed since the version that the caller saw.
+
+    :ivar diff: the :class:`~handleref.versions.Diff` from that version to the
+        object as it is, or None if that version is not known.
+    """
+
+    def __init__(self, message: str, *, diff: object = None) -> None:
+        super().__init__(message)
+        self.diff = diff
+
+
+class RevertInvalidError(RevertError, ValidationError):
+    """Values to be taken back do not fit the model, or break its rules.
+
+    ``message_dict`` has the reasons by field, as in any ``ValidationError``.
+    """

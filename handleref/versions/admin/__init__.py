@@ -1,0 +1,1 @@
+"""The admin of versions: history, comparison, taking back, recovering."""

@@ -1,0 +1,1 @@
+"""REST: history, comparison and going back for view sets of Django REST framework."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import CompositePrimaryKey
 
+from handleref.references.options import HandleRefOptions
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,7 +32,8 @@ def alters_data(**attributes: bool) -> Callable[[F], F]:
 
 def is_reference(model: type[Model]) -> bool:
     """Tell whether a model is a ``HandleRefModel``."""
-    return hasattr(model, "_handleref")
+    # django-handleref, which may be installed beside us, gives its models one too.
+    return isinstance(getattr(model, "_handleref", None), HandleRefOptions)
 
 
 def owner(model: type[Model]) -> type[Model]:

@@ -55,6 +55,10 @@ class Edge(ABC):
     def parent_of(self, child: Model) -> Model:
         """Return the parent of one child."""
 
+    @abstractmethod
+    def deleted_parent(self, child: Model, using: str) -> Model | None:
+        """Return the parent that a child points at, saved or not, if that is soft-deleted."""
+
     def children(self, parents: QuerySet[Any]) -> QuerySet[Any]:
         """Return the children of the parents that are not soft-deleted."""
         condition = self.condition(rows_of(self.parent, parents))
@@ -83,6 +87,10 @@ class KeyEdge(Edge):
         parent: Model = getattr(child, self.key.name)
         return parent
 
+    def deleted_parent(self, child: Model, using: str) -> Model | None:
+        target = {self.key.target_field.name: getattr(child, self.key.attname)}
+        return self.parent._base_manager.using(using).filter(status__live=False, **target).first()
+
 
 @dataclass(frozen=True)
 class GenericEdge(Edge):
@@ -105,13 +113,25 @@ class GenericEdge(Edge):
         key = getattr(child, self.relation.object_id_field_name)
         return self.parent._base_manager.using(child._state.db).get(pk=key)
 
+    def deleted_parent(self, child: Model, using: str) -> Model | None:
+        name, parents = self._type(using)
+        if getattr(child, name) != parents:
+            return None
+        key = getattr(child, self.relation.object_id_field_name)
+        rows = self.parent._base_manager.using(using).filter(status__live=False)
+        return self._keyed(rows).filter(hr_key=key).first()
+
     def _of_type(self, using: str) -> Q:
+        return Q(self._type(using))
+
+    def _type(self, using: str) -> tuple[str, Model]:
+        """Return the name of the child's field for the parent's model, and what is in it."""
         name = self.relation.content_type_field_name
         types: Any = self.child._meta.get_field(name).related_model
         content_type = types._default_manager.db_manager(using).get_for_model(
             self.relation.model, for_concrete_model=self.relation.for_concrete_model
         )
-        return Q((name, content_type))
+        return name, content_type
 
     def _keyed(self, parents: QuerySet[Any]) -> QuerySet[Any]:
         """Annotate the parents with their key as the child stores it."""
@@ -129,9 +149,9 @@ def is_text(field: Field[Any, Any]) -> bool:
     return isinstance(field, models.CharField | models.TextField)
 
 
-def as_text(key: Field[Any, Any], using: str) -> Func:
-    """Return a primary key as ``str()`` would write it."""
-    text = Cast("pk", models.CharField())
+def as_text(key: Field[Any, Any], using: str, name: str = "pk") -> Func:
+    """Return a key, by default the primary one, as ``str()`` would write it."""
+    text = Cast(name, models.CharField())
     features = connections[using].features
     if not isinstance(key, models.UUIDField) or features.has_native_uuid_field:
         return text

@@ -257,9 +257,22 @@ class Restoration:
             deleted = self._all(edge.parent).filter(status__live=False)
             orphans = rows_of(edge.child, rows).filter(edge.linked(deleted))
             if orphan := orphans.first():
-                parent = edge.parent_of(orphan)
-                raise ParentDeletedError(
-                    f"{orphan._meta.label} {orphan.pk} cannot be restored while its"
-                    f" parent {parent._meta.label} {parent.pk} is deleted."
-                    " Restore the parent first."
-                )
+                raise parent_deleted(orphan, edge.parent_of(orphan))
+
+
+def refuse_deleted_parents(obj: Model, using: str) -> None:
+    """Refuse an object, saved or not, that would be live under a deleted parent.
+
+    :raises ParentDeletedError: naming the parent.
+    """
+    for edge in parent_edges(owner(type(obj)), follow=True):
+        if isinstance(obj, edge.child) and (parent := edge.deleted_parent(obj, using)):
+            raise parent_deleted(obj, parent)
+
+
+def parent_deleted(obj: Model, parent: Model) -> ParentDeletedError:
+    """Return the error that names an object and its deleted parent."""
+    return ParentDeletedError(
+        f"{obj._meta.label} {obj.pk} cannot be restored while its parent"
+        f" {parent._meta.label} {parent.pk} is deleted. Restore the parent first."
+    )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
-from django.db.models import Max, Model, QuerySet
+from django.db.models import Manager, Max, Model, QuerySet
 from django.db.models.constants import OnConflict
-from django.db.models.manager import BaseManager
 
 from handleref.exceptions import RowDeletedError
 from handleref.references import deletion
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
+    from handleref.moments import Moment
     from handleref.references.deletion import Deleted
-    from handleref.references.since import Moment
 
 M = TypeVar("M", bound=Model)
 
@@ -252,7 +251,7 @@ def _forget_versions(objs: Iterable[Model]) -> None:
         vars(obj).pop("version", None)
 
 
-class HandleRefManager(BaseManager.from_queryset(HandleRefQuerySet)):  # type: ignore[misc]
+class HandleRefManager(Manager.from_queryset(HandleRefQuerySet)):  # type: ignore[misc]
     """The manager of reference models, also in their migrations.
 
     A subclass stays out of migrations unless it says ``use_in_migrations`` itself.

@@ -14,10 +14,11 @@ from rest_framework.filters import BaseFilterBackend
 from rest_framework.serializers import ModelSerializer
 
 from handleref.exceptions import RowDeletedError
+from handleref.moments import moment
 from handleref.references.constraints import ALIVE, LiveUniqueConstraint
 from handleref.references.expressions import DELETED
 from handleref.references.fields import live
-from handleref.references.since import moment, since_timestamp
+from handleref.references.since import since_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +169,7 @@ def parse_moment(name: str, text: str) -> datetime:
         )
         raise ValidationError({name: [reason % {"name": name, "value": text}]})
     try:
-        return moment(value)
+        return moment(value, name)
     except ValueError as error:
         reason = _("%(name)s is out of range: “%(value)s”.")
         raise ValidationError({name: [reason % {"name": name, "value": text}]}) from error

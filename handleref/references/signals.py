@@ -21,15 +21,73 @@ from django.dispatch import Signal
 from handleref.references.base import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from django.db.models import QuerySet
 
 T = TypeVar("T")
 
+
+class WhenSignal(Signal):
+    """A signal whose receivers may say when they listen.
+
+    Those with a ``when`` are kept in a signal of their own for each ``when``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on_condition: dict[Callable[[], bool], Signal] = {}
+
+    def connect(
+        self,
+        receiver: Callable[..., Any],
+        sender: object = None,
+        weak: bool = True,  # noqa: FBT001, FBT002 - as Django declares it
+        dispatch_uid: Hashable | None = None,
+        *,
+        when: Callable[[], bool] | None = None,
+    ) -> None:
+        """Connect a receiver as Django does.
+
+        :param when: called before a write and again after it; only while it returns
+            True is the receiver a listener.
+        """
+        if when is None:
+            super().connect(receiver, sender, weak, dispatch_uid)
+        else:
+            signal = self._on_condition.setdefault(when, Signal())
+            signal.connect(receiver, sender, weak, dispatch_uid)
+
+    def disconnect(
+        self,
+        receiver: Callable[..., Any] | None = None,
+        sender: object = None,
+        dispatch_uid: str | None = None,
+    ) -> bool:
+        """Disconnect a receiver, whenever it listens, and tell whether it was connected."""
+        found = super().disconnect(receiver, sender, dispatch_uid)
+        for signal in self._on_condition.values():
+            found |= signal.disconnect(receiver, sender, dispatch_uid)
+        return found
+
+    def has_listeners(self, sender: Any = None) -> bool:
+        """Tell whether someone listens now."""
+        return super().has_listeners(sender) or any(
+            signal.has_listeners(sender) and when() for when, signal in self._on_condition.items()
+        )
+
+    def send(self, sender: Any, **named: Any) -> list[tuple[Callable[..., Any], str | None]]:
+        """Send to all who listen now."""
+        responses = super().send(sender, **named)
+        for when, signal in self._on_condition.items():
+            if when():
+                responses += signal.send(sender, **named)
+        return responses
+
+
 soft_deleted = Signal()
 restored = Signal()
-rows_written = Signal()
+rows_written = WhenSignal()
 
 
 def write_and_tell(

@@ -1,0 +1,1 @@
+"""History kept by django-reversion."""

@@ -1,0 +1,137 @@
+"""Which fields a version changed: compared with the one before, read for many objects at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core import serializers
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
+from django.core.serializers.python import Serializer
+from django.db import connections
+from reversion.models import Version
+
+from handleref.references.base import is_reference
+from handleref.revisions import base, dialects
+from handleref.revisions.models import Record
+from handleref.revisions.snapshots import EXACT, merged
+from handleref.versions.diff import strict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from django.db.models import Model
+
+    from handleref.revisions.base import Source
+
+# What every write moves, and what only accompanies a change of status.
+STAMPS = frozenset({"created", "updated", "version", "deletion", "former_status"})
+MILLISECONDS = DjangoJSONEncoder(ensure_ascii=False)
+JSON_TYPES = frozenset({str, int, float, bool, type(None)})
+MISSING: Final = object()
+
+
+@cache
+def stamp_fields(model: type[Model]) -> frozenset[str]:
+    """Return the names of the fields that tell of a write rather than of the object."""
+    own = STAMPS if is_reference(model) else frozenset()
+    fields = model._meta.concrete_fields
+    return own | {field.name for field in fields if getattr(field, "auto_now", False)}
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The values of an object's previous version, as JSON has them.
+
+    :ivar exact: written with the bridge: to the microsecond, and with all tables.
+    """
+
+    values: Mapping[str, Any]
+    exact: bool
+
+    def changed(self, model: type[Model], values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the fields whose values differ now, stamps left out."""
+        names = [*values, *(self.values.keys() - values.keys())] if self.exact else self.values
+        stamps = stamp_fields(model)
+        return tuple(n for n in names if n not in stamps and self._differs(model, n, values))
+
+    def _differs(self, model: type[Model], name: str, values: Mapping[str, Any]) -> bool:
+        now, then = values.get(name, MISSING), self.values.get(name, MISSING)
+        if type(now) not in JSON_TYPES and now is not MISSING:
+            now = json.loads((EXACT if self.exact else MILLISECONDS).encode(now))
+        if MISSING not in (now, then) and strict(now) == strict(then):
+            return False
+        if isinstance(now, list) and isinstance(then, list) and _is_many(model, name):
+            return sorted(now, key=repr) != sorted(then, key=repr)
+        # From memory come forms that no database gives back, such as 0 for 0.00.
+        return self.exact or MISSING in (now, then) or _differ_as_typed(model, name, now, then)
+
+
+def _is_many(model: type[Model], name: str) -> bool:
+    return any(field.name == name for field in model._meta.many_to_many)
+
+
+def _differ_as_typed(model: type[Model], name: str, now: Any, then: Any) -> bool:
+    """Tell whether two values differ as the field would have them."""
+    try:
+        field: Any = model._meta.get_field(name)
+        return bool(field.to_python(now) != field.to_python(then))
+    except (FieldDoesNotExist, ValidationError):
+        return True
+
+
+def earlier(
+    source: Source, object_ids: Iterable[str], using: str, *, revision: int = 0
+) -> dict[str, Earlier]:
+    """Return the last version of each object that has one, by object id; one query.
+
+    :param using: the alias of the database that has the versions.
+    :param revision: the key of a revision to pass over.
+    """
+    model, db = source
+    connection = connections[using]
+    query = dialects.latest(connection, Version._meta.db_table, Record._meta.db_table)
+    parameters: dict[str, Any] = {
+        "objects": json.dumps([*object_ids]),
+        "db": db,
+        "type": base.content_type(model, using).pk,
+        "revision": revision,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return {
+            object_id: Earlier(values_of(model, form, text), exact=bool(complete))
+            for object_id, form, text, complete in cursor.fetchall()
+        }
+
+
+def values_of(model: type[Model], form: str, text: str) -> dict[str, Any]:
+    """Return the values of a version by field name, as JSON has them.
+
+    :param form: the name of the serializer that wrote the text.
+    :returns: no values when the text can be read no more: no save fails for that.
+    """
+    try:
+        return merged(json.loads(text)) if form == "json" else _deserialized(model, form, text)
+    except Exception:  # noqa: BLE001 - what a serializer of any format raises
+        return {}
+
+
+def _deserialized(model: type[Model], form: str, text: str) -> dict[str, Any]:
+    options = base.options(model)
+    natural = options.use_natural_foreign_keys
+    found = next(
+        iter(
+            serializers.deserialize(
+                form, text, ignorenonexistent=True, use_natural_foreign_keys=natural
+            )
+        )
+    )
+    own = {field.name for field in model._meta.local_concrete_fields}
+    (table,) = Serializer().serialize([found.object], fields=own & {*options.fields})
+    links = found.m2m_data or {}
+    values: dict[str, Any] = json.loads(EXACT.encode(table["fields"] | links))
+    return values

@@ -59,3 +59,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if documents and connection.vendor != "sqlite":
         config.hook.pytest_deselected(items=documents)
         items[:] = [item for item in items if not isinstance(item, SybilItem)]
+    for document in documents:
+        # So that the databases are made when only documents are run.
+        document.add_marker(pytest.mark.django_db(databases="__all__"))

@@ -19,8 +19,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "reversion",
     "handleref",
+    "handleref.revisions",
     "tests.references",
+    "tests.revisions",
+    "tests.versions",
     "tests.documents",
     "testproj.airports",
 ]
@@ -47,8 +51,11 @@ TEMPLATES = [
     },
 ]
 
-# The tables of tests.references come without migrations, and with foreign keys to these.
-MIGRATION_MODULES = dict.fromkeys(["admin", "auth", "contenttypes", "sessions"])
+# The tables of the tests come without migrations, and with foreign keys to these; the last two
+# depend on them.
+MIGRATION_MODULES = dict.fromkeys(
+    ["admin", "auth", "contenttypes", "sessions", "reversion", "handleref_revisions"]
+)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 ROOT_URLCONF = "tests.urls"

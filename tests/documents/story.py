@@ -5,6 +5,7 @@ the tables of the models that the document declared. Therefore documents run on
 SQLite only: MariaDB cannot take a table back.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
@@ -13,8 +14,13 @@ from django.db import connections, models
 from django.db.models.signals import class_prepared
 from django.test import TestCase
 
+from handleref.models import HandleRefModel
+from handleref.revisions.installation import register
+
 LABEL = "documents"
 MODULE = "tests.documents.models"
+
+unregister: dict[type[models.Model], Callable[[], None]] = {}
 
 
 class Story:
@@ -60,9 +66,12 @@ class Story:
 
 
 def create_table(model: type[models.Model]) -> None:
-    """Create the model's table, where it wants one."""
+    """Create the model's table, where it wants one, and keep its revisions."""
     if model._meta.can_migrate(connections["default"]):
         edit_schema("create_model", model)
+    if issubclass(model, HandleRefModel) and not model._meta.proxy:
+        # As for the models of installed apps when Django starts.
+        unregister[model] = register(model)
 
 
 def edit_schema(operation: str, model: type[models.Model]) -> None:
@@ -76,5 +85,7 @@ def forget(model: type[models.Model]) -> None:
     """Remove the model from Django's registry and from the admin."""
     if admin.site.is_registered(model):
         admin.site.unregister(model)
+    if model in unregister:
+        unregister.pop(model)()
     del apps.all_models[LABEL][model._meta.model_name]
     apps.clear_cache()

@@ -9,6 +9,7 @@ from django.dispatch import Signal
 
 import handleref.exceptions
 import handleref.models
+import handleref.versions
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = "\n".join(path.read_text() for path in (ROOT / "docs" / "reference").glob("*.md"))
@@ -25,7 +26,7 @@ def test_every_check_has_a_line_and_no_line_is_left_over():
     assert listed == sorted(listed)
 
 
-@pytest.mark.parametrize("name", handleref.models.__all__)
+@pytest.mark.parametrize("name", [*handleref.models.__all__, *handleref.versions.__all__])
 def test_every_public_name_is_in_the_reference(name):
     assert re.search(rf"\b{name}\b", REFERENCE)
 

@@ -7,13 +7,13 @@ from django.db.models import Count, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from handleref.admin import HandleRefAdmin
+from handleref.admin import HandleRefAdmin, VersionAdmin
 from handleref.models import live
 from testproj.airports.models import Airport, Country, Note
 
 
 @admin.register(Country)
-class CountryAdmin(HandleRefAdmin):
+class CountryAdmin(VersionAdmin, HandleRefAdmin):
     """Countries with the number of their airports."""
 
     list_display = ("name", "code", "airports", "version", "updated")
@@ -32,7 +32,7 @@ class CountryAdmin(HandleRefAdmin):
 
 
 @admin.register(Airport)
-class AirportAdmin(HandleRefAdmin):
+class AirportAdmin(VersionAdmin, HandleRefAdmin):
     """Airports, to be found by their codes and names."""
 
     list_display = ("icao", "iata", "name", "city", "country", "version", "updated")
@@ -43,7 +43,7 @@ class AirportAdmin(HandleRefAdmin):
 
 
 @admin.register(Note)
-class NoteAdmin(HandleRefAdmin):
+class NoteAdmin(VersionAdmin, HandleRefAdmin):
     """Notes, each by the user who wrote it."""
 
     list_display = ("text", "airport", "author", "version", "updated")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import reversion
 from django.db import connection, transaction
 
+from handleref.revisions.context import create_revision
 from testproj.airports.models import Airport, Country
 from testproj.airports.reading import FIELDS, country_names, read
 
@@ -56,20 +59,36 @@ class Keys:
 def load(release: Release, tick: Callable[[int], object] = lambda rows: None) -> Summary:
     """Make the table equal to a release, in one transaction.
 
+    What it writes is kept as versions of the release's date, in a revision for
+    each ``CHUNK`` of rows: one for all would hold them all in memory.
+
     :param tick: called with the number of rows just dealt with.
     :returns: what became of the rows.
     """
     summary = Summary()
     with transaction.atomic():
         deleted = Keys(key for keys in pages(Airport.objects.deleted()) for key in keys)
-        bring_countries(release.countries)
+        with revision(release):
+            bring_countries(release.countries)
         seen = Keys()
         rows = read(release.path)
         while chunk := list(islice(rows, CHUNK)):
-            apply(chunk, deleted, seen, summary)
+            with revision(release):
+                apply(chunk, deleted, seen, summary)
             tick(len(chunk))
-        delete_others(deleted, seen, summary)
+        for keys in pages(Airport.objects.undeleted()):
+            with revision(release):
+                delete_others(keys, deleted, seen, summary)
     return summary
+
+
+@contextmanager
+def revision(release: Release) -> Iterator[None]:
+    """Keep what is written inside as versions that a release brought."""
+    with create_revision(comment=f"Release {release.name}"):
+        if release.date:
+            reversion.set_date_created(release.date)
+        yield
 
 
 def bring_countries(codes: Iterable[str]) -> None:
@@ -149,13 +168,12 @@ def update(airports: list[Airport]) -> None:
     Airport.objects.bulk_create(airports, update_conflicts=True, update_fields=fields, **target)
 
 
-def delete_others(deleted: Keys, seen: Keys, summary: Summary) -> None:
-    """Soft-delete the airports that were not seen."""
-    for keys in pages(Airport.objects.undeleted()):
-        gone = [key for key in keys if key not in seen]
-        Airport.objects.filter(pk__in=gone).delete()
-        # What came back with its country only to go again was not there before.
-        summary.removed += sum(key not in deleted for key in gone)
+def delete_others(keys: Iterable[int], deleted: Keys, seen: Keys, summary: Summary) -> None:
+    """Soft-delete those of some airports that were not seen."""
+    gone = [key for key in keys if key not in seen]
+    Airport.objects.filter(pk__in=gone).delete()
+    # What came back with its country only to go again was not there before.
+    summary.removed += sum(key not in deleted for key in gone)
 
 
 def pages(rows: HandleRefQuerySet[Airport]) -> Iterator[list[int]]:

@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 from operator import itemgetter
@@ -110,6 +111,19 @@ class Release:
     path: Path
     rows: int
     countries: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """What it is called: its date, as a rule."""
+        return self.path.name.removeprefix("airports-").removesuffix(".csv.gz")
+
+    @property
+    def date(self) -> datetime | None:
+        """The day of the release, or None if its name does not tell."""
+        try:
+            return datetime.strptime(self.name, "%Y%m%d").replace(tzinfo=UTC)
+        except ValueError:
+            return None
 
 
 def find(name: str) -> Path:

@@ -1,8 +1,11 @@
 """The admin of the airports."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
+from handleref.versions import history
 from testproj.airports.models import Airport, Country, Note
 from tests.airports.conftest import line
 
@@ -55,3 +58,49 @@ def test_a_country_deleted_in_the_admin_takes_its_airports(admin_client):
 
     assert set(Airport.objects.undeleted().values_list("icao", flat=True)) == {"EKVG"}
     assert Country.objects.get(pk="IS").status == "deleted"
+
+
+# Versions ---------------------------------------------------------------------------------------
+
+
+def test_the_history_of_an_airport_is_seen(admin_client, load):
+    load(line("BIAR", name="Akureyri"), line("BIRK"))
+    airport = Airport.objects.get(icao="BIAR")
+
+    page = admin_client.get(reverse("admin:airports_airport_history", args=[airport.pk]))
+
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert all(said in text for said in ("Release small", "Akureyri", "BIAR Airport"))
+
+
+def test_what_a_release_deleted_is_recovered(admin_client, load):
+    load(line("BIAR"))
+    (last,) = history(Airport).deleted().search("BIRK")
+    page = reverse("admin:airports_airport_recover", args=[last.id])
+
+    confirmation = admin_client.get(page)
+    admin_client.post(page, {"post": "yes", **hidden(confirmation)})
+
+    assert Airport.objects.get(icao="BIRK").status == "ok"
+
+
+def hidden(page):
+    """Return the hidden fields of a form."""
+    inputs = re.findall(r"<input type=\"hidden\"[^>]*>", page.content.decode())
+    pairs = [re.findall(r"(name|value)=\"([^\"]*)\"", text) for text in inputs]
+    return {dict(pair)["name"]: dict(pair)["value"] for pair in pairs}
+
+
+def test_a_change_in_the_admin_is_a_version_by_its_user(admin_client, admin_user):
+    country = Country.objects.get(pk="IS")
+    form = {"code": "IS", "name": "Ísland", "status": "ok"}
+
+    admin_client.post(reverse("admin:airports_country_change", args=["IS"]), form)
+
+    last = history(country).first()
+    assert (last.user, last.comment, last.changed_fields()) == (
+        admin_user,
+        "Changed Name.",
+        ["name"],
+    )

@@ -17,7 +17,8 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 from django.db import connection
 
-from testproj.airports.demo import references
+from handleref.revisions.models import Record
+from testproj.airports.demo import references, telling, versions
 from testproj.airports.demo.telling import MismatchError, Teller
 from testproj.airports.reading import Difference
 from tests.airports.conftest import line
@@ -54,6 +55,39 @@ STORY = """
    delete() took 83 rows in … statements,
    restore() brought the same 83 back in ….
    The fourth note had been deleted by itself before, and stays so.
+
+4. An airport's history, over the releases
+
+   What history() has of BGGH Nuuk Airport, the newest first:
+
+   2026-09-05  Release 20260905  name, subdivision, latitude, longitude
+   2025-02-24  Release 20250224  new
+
+   The two compared:
+
+   name         Godthaab / Nuuk Airport  →  Nuuk Airport
+   subdivision  (none)                   →  Sermersooq
+   latitude     64.190900                →  64.191000
+   longitude    -51.678100               →  -51.678000
+
+   The two files say the same.
+   On 2026-01-01 it was BGGH Godthaab / Nuuk Airport.
+
+5. A name taken back, an airport recovered
+
+   Nuuk Airport is Godthaab / Nuuk Airport again, by demo: The name that everybody knows.
+   All else is as it was.
+
+   649 airports are deleted, as many as the files say.
+   EFHF Helsinki Malmi Airport was restored, deleted for good,
+   and recovered from its last version, with the key that it had:
+
+   Put back          live
+   Deleted for good  deleted
+   Put back          live
+   Release 20260905  deleted
+   Release 20250224  live
+
 """
 
 # Serves an empty database, to be quick.
@@ -206,3 +240,69 @@ def test_a_country_goes_and_comes_back_on_every_database(teller, load):
         "   airports             4           0           4",
         "   notes                3           0           3",
     ]
+
+
+@pytest.fixture
+def releases(release, monkeypatch, admin_user):
+    """Let the demo know two small releases: of one airport the name changes, one closes."""
+    country = {"country": "GL"}
+    before = line("BGGH", name="Godthaab", **country), line("EFHF"), line("EFHK")
+    after = line("BGGH", name="Nuuk", **country), line("EFHK", name="Vantaa")
+    paths = {
+        references.BEFORE: release(*before, name=f"airports-{references.BEFORE}.csv.gz"),
+        references.AFTER: release(*after, name=f"airports-{references.AFTER}.csv.gz"),
+    }
+    for chapters in (telling, references, versions):
+        monkeypatch.setattr(chapters, "find", paths.__getitem__)
+
+
+@pytest.mark.django_db
+def test_a_history_is_told_and_gone_back_in_on_every_database(teller, releases):
+    references.first_release(teller)
+    references.second_release(teller)
+    before = len(teller.stdout._out.getvalue())
+
+    versions.airport(teller)
+    versions.way_back(teller)
+
+    assert (
+        teller.stdout._out.getvalue()[before:]
+        == """\
+   What history() has of BGGH Nuuk, the newest first:
+
+   2026-09-05  Release 20260905  name
+   2025-02-24  Release 20250224  new
+
+   The two compared:
+
+   name  Godthaab  →  Nuuk
+
+   The two files say the same.
+   On 2026-01-01 it was BGGH Godthaab.
+   Nuuk is Godthaab again, by admin: The name that everybody knows.
+   All else is as it was.
+
+   1 airports are deleted, as many as the files say.
+   EFHF EFHF Airport was restored, deleted for good,
+   and recovered from its last version, with the key that it had:
+
+   Put back          live
+   Deleted for good  deleted
+   Put back          live
+   Release 20260905  deleted
+   Release 20250224  live
+
+"""
+    )
+
+
+@pytest.mark.django_db
+def test_a_history_that_is_not_what_the_files_say_ends_the_demo(teller, releases):
+    references.first_release(teller)
+    references.second_release(teller)
+    Record.objects.update(changed_fields=("city",))
+
+    with pytest.raises(MismatchError) as caught:
+        versions.airport(teller)
+
+    assert str(caught.value) == ("The fields that changed: found ['city'], expected ['name'].")

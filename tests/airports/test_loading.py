@@ -2,10 +2,14 @@
 
 import gc
 import tracemalloc
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
+from reversion.models import Revision
 
+from handleref.versions import history
 from testproj.airports import loading
 from testproj.airports.loading import Keys
 from testproj.airports.models import Airport, Country, Note
@@ -122,6 +126,61 @@ def test_a_load_larger_than_a_chunk_goes_through_chunk_by_chunk(load, monkeypatc
     said = load(*[line(f"BI{number:02}", city="x" * (number % 2)) for number in range(2, 9)])
 
     assert said == "2 added, 2 removed, 2 changed, 0 restored, 3 unchanged.\n"
+
+
+# Versions ---------------------------------------------------------------------------------------
+
+
+def test_what_a_release_writes_is_kept_as_versions_of_its_day(release):
+    before = survey(release(line("BIAR"), line("BIKF"), name="airports-20250224.csv.gz"))
+    after = survey(release(line("BIAR", name="Akureyri"), name="airports-20260905.csv.gz"))
+    loading.load(before)
+
+    loading.load(after)
+
+    told = [
+        (str(version), version.comment, version.date, version.changed_fields(), version.is_deleted)
+        for version in history(Airport)
+    ]
+    first = "Release 20250224", datetime(2025, 2, 24, tzinfo=UTC), [], False
+    second = "Release 20260905", datetime(2026, 9, 5, tzinfo=UTC)
+    assert told == [
+        ("BIKF BIKF Airport", *second, ["status"], True),
+        ("BIAR Akureyri", *second, ["name"], False),
+        ("BIKF BIKF Airport", *first),
+        ("BIAR BIAR Airport", *first),
+    ]
+
+
+def test_a_release_without_a_date_is_of_today(load):
+    before = timezone.now()
+
+    load(line("BIAR"))
+
+    (version,) = history(Airport)
+    assert version.comment == "Release small"
+    assert before <= version.date <= timezone.now()
+
+
+def test_a_chunk_is_a_revision(load, monkeypatch):
+    monkeypatch.setattr(loading, "CHUNK", 2)
+
+    load(*[line(f"BI{number:02}") for number in range(5)])
+
+    sizes = [revision.version_set.count() for revision in Revision.objects.order_by("pk")]
+    assert sizes == [1, 2, 2, 1]  # the country, then the airports
+
+
+def test_what_does_not_differ_gets_no_version(load):
+    load(line("BIAR"), line("BIKF"))
+
+    load(line("BIAR"), line("BIKF", name="Keflavik"))
+
+    assert [str(version) for version in history(Airport)] == [
+        "BIKF Keflavik",
+        "BIKF BIKF Airport",
+        "BIAR BIAR Airport",
+    ]
 
 
 # Memory -----------------------------------------------------------------------------------------

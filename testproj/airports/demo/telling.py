@@ -46,6 +46,15 @@ class Teller:
             self.say(f"{name:<10}" + "".join(f"{number:>12,}" for number in numbers))
         self.say()
 
+    def list(self, rows: Iterable[Sequence[str]]) -> None:
+        """Write a table of texts."""
+        rows = [[str(text) for text in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        self.say()
+        for row in rows:
+            self.say("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)))
+        self.say()
+
     def load(self, name: str) -> None:
         """Load a release, and tell what became of the rows."""
         self.say(f"$ manage.py load_airports {name}")

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import documents
-from benchmarks.child import TASKS, tell
+from benchmarks.child import SETTINGS, TASKS, tell
 from tests.databases import DATABASES, Database, MissingDatabaseError, Server
 
 TIMED = ("sqlite", "postgresql")
+TIMES = {"workloads", "history"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,6 +43,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--databases", type=words, default=known.split(","), help=f"of {known}")
     parser.add_argument("--matrix", action="store_true", help="the write paths only, no times")
     parser.add_argument("--plans", action="store_true", help="the plans of since() only, no times")
+    parser.add_argument("--history", action="store_true", help="what history costs only")
     parser.add_argument("--quick", action="store_true", help="few rows, two rounds: does it work?")
     parser.add_argument("--json", type=Path, help="write every single figure to this file")
     parser.add_argument("--write-docs", action="store_true", help="renew docs/benchmarks.md")
@@ -77,23 +79,22 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 
 def tasks_for(database: Database, options: argparse.Namespace) -> list[str]:
     """Return what is asked for on a database; MariaDB is not timed."""
-    chosen = [task for task in ("plans", "matrix") if getattr(options, task)] or TASKS
+    chosen = [task for task in ("plans", "matrix", "history") if getattr(options, task)] or TASKS
     if options.only:
-        chosen = [task for task in chosen if task == "workloads"]
-    return [task for task in chosen if task != "workloads" or database.name in TIMED]
+        chosen = [task for task in chosen if task in TIMES]
+    return [task for task in chosen if task not in TIMES or database.name in TIMED]
 
 
 def on(database: Database, options: argparse.Namespace, tasks: list[str]) -> list[dict[str, Any]]:
-    """Return what a child process found on the database, or nothing when there is none."""
-    wanted = {
-        "tasks": tasks,
-        "rounds": options.rounds,
-        "scale": options.scale,
-        "only": options.only,
-    }
+    """Return what child processes found on the database, or nothing when there is none."""
+    wanted = {"rounds": options.rounds, "scale": options.scale, "only": options.only}
+    found: dict[str, Any] = {}
     try:
         with database.start() as server:
-            return [child(server, wanted)]
+            for settings, known in SETTINGS.items():
+                if mine := [task for task in known if task in tasks]:
+                    found |= child(server, {**wanted, "settings": settings, "tasks": mine})
+            return [found]
     except MissingDatabaseError as reason:
         tell(f"{database.title}: left out, {reason}.")
         return []

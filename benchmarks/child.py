@@ -4,27 +4,41 @@ Reads what to do from its first argument and writes what it found to the file th
 the second one names, both as JSON.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import platform
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 
-TASKS = ("workloads", "plans", "matrix")
+if TYPE_CHECKING:
+    from benchmarks.measure import Contender
+    from benchmarks.workloads import Workload
+
+# What listens where history is kept would change the other figures: it has settings of its own.
+SETTINGS = {
+    "benchmarks.settings": ("workloads", "plans", "matrix"),
+    "benchmarks.history.settings": ("history",),
+}
+# What the tables say of a workload.
+SHOWN = ("name", "size", "unit", "passes", "base", "bar")
+TASKS = tuple(task for tasks in SETTINGS.values() for task in tasks)
 
 
 def main(arguments: list[str]) -> None:
     """Create the database, do the tasks, and drop it again."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    options = json.loads(arguments[0])
+    os.environ["DJANGO_SETTINGS_MODULE"] = options["settings"]
     django.setup()
     from django.db import connection
 
-    options = json.loads(arguments[0])
     connection.creation.create_test_db(verbosity=0)
     try:
         found = {
@@ -33,7 +47,9 @@ def main(arguments: list[str]) -> None:
             "django": django.get_version(),
         }
         for task in options["tasks"]:
-            found[task] = globals()[task](options)
+            # With --only there may be nothing to tell.
+            if result := globals()[task](options):
+                found[task] = result
     finally:
         connection.creation.destroy_test_db(connection.settings_dict["NAME"], verbosity=0)
     Path(arguments[1]).write_text(json.dumps(found), encoding="utf-8")
@@ -50,30 +66,42 @@ def server() -> str:
 
 
 def workloads(options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Measure the workloads asked for, telling on stderr how it goes."""
+    """Measure what rows cost."""
     from benchmarks import workloads as all_workloads
     from benchmarks.contenders import contenders
-    from benchmarks.measure import measure
     from benchmarks.tables import prepare
 
     able = list(contenders().values())
     prepare([contender.row for contender in able])
+    return measured(all_workloads.workloads(options["scale"]), able, options)
+
+
+def history(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Measure what their history costs."""
+    from benchmarks.history.contenders import contenders
+    from benchmarks.history.tables import prepare_all
+    from benchmarks.history.workloads import workloads as all_workloads
+
+    able = contenders()
+    prepare_all(able)
+    return measured(all_workloads(options["scale"]), able, options)
+
+
+def measured(
+    workloads: Iterable[Workload], able: Sequence[Contender], options: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Measure the workloads asked for, telling on stderr how it goes."""
+    from benchmarks.measure import measure
+
     found = []
-    for workload in all_workloads.workloads(options["scale"]):
+    for workload in workloads:
         if not any(word in workload.name for word in options["only"] or [""]):
             continue
         start = perf_counter()
         series = measure(workload, able, options["rounds"])
         tell(f"{server()}: {workload.name}, {perf_counter() - start:.0f} s")
-        found.append(
-            {
-                "name": workload.name,
-                "size": workload.size,
-                "passes": workload.passes,
-                "bar": workload.bar,
-                "series": {name: asdict(one) for name, one in series.items()},
-            }
-        )
+        shown = {name: getattr(workload, name) for name in SHOWN}
+        found.append({**shown, "series": {name: asdict(one) for name, one in series.items()}})
     return found
 
 

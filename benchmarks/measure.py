@@ -7,15 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connection
 
-from benchmarks.contenders import Contender
 from benchmarks.workloads import Work, Workload
 
-# A contender this many times slower than plain Django takes part in every fifth round only.
+# A contender this many times slower than the first one takes part in every fifth round only.
 SLOW = 10
+
+
+class Contender(Protocol):
+    """Whoever is measured; the workloads know how to use it."""
+
+    name: str
 
 
 @dataclass
@@ -23,22 +28,27 @@ class Series:
     """What one contender took: seconds by the clock and of the client's CPU, per round.
 
     None stands for a round that it was left out of.
+
+    :ivar counted: what the work left behind, where someone counts.
+    :ivar broke: the name of the error that it raised instead.
     """
 
     wall: list[float | None] = field(default_factory=list)
     cpu: list[float | None] = field(default_factory=list)
     queries: int | None = None
     is_slow: bool = False
+    counted: int | None = None
+    broke: str | None = None
 
     def sits_out(self, number: int) -> bool:
         """Tell whether the contender is left out of a round."""
-        return self.is_slow and number % 5 != 0
+        return self.broke is not None or (self.is_slow and number % 5 != 0)
 
 
 def measure(workload: Workload, contenders: Sequence[Contender], rounds: int) -> dict[str, Series]:
-    """Return the series of each contender that can do the work; plain Django comes first."""
+    """Return the series of each contender that can do the work; who is plain comes first."""
     series = warmed_up(workload, contenders)
-    for number in range(rounds):
+    for number in range(min(rounds, workload.rounds or rounds)):
         able = [
             contender
             for contender in contenders
@@ -61,10 +71,17 @@ def warmed_up(workload: Workload, contenders: Sequence[Contender]) -> dict[str, 
         if work is None:
             continue
         start = perf_counter()
-        count = queries(work)
+        try:
+            count = queries(work)
+        except workload.breaks as error:
+            series[contender.name] = Series(broke=type(error).__name__)
+            continue
         took = perf_counter() - start
         first = first or took
-        series[contender.name] = Series(queries=count, is_slow=took > SLOW * first)
+        # Bars want the base in every round.
+        is_slow = took > SLOW * first and contender.name != workload.base
+        left = workload.count(contender) if workload.count else None
+        series[contender.name] = Series(queries=count, is_slow=is_slow, counted=left)
     return series
 
 

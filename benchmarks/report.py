@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.verdicts import ratio, verdict
@@ -40,26 +41,30 @@ def against(series: dict[str, Any], name: str, clock: str, base: str = "plain") 
     """Return the ratio of one contender to another, or None where one did not take part."""
     if name not in series or base not in series:
         return None
+    if broke := series[name]["broke"]:
+        return broke
     return ratio(series[name][clock], series[base][clock])
 
 
 def title(workload: dict[str, Any]) -> str:
-    """Return the name of a workload, with the number of its rows."""
-    return f"{workload['name']}, {workload['size']:,} rows"
+    """Return the name of a workload, with its size."""
+    return f"{workload['name']}, {workload['size']:,} {workload['unit']}"
 
 
-def milliseconds(workload: dict[str, Any]) -> str:
-    """Return what one pass of plain Django took, the median over the rounds."""
-    seconds = sorted(workload["series"]["plain"]["wall"])
-    return f"{1000 * seconds[len(seconds) // 2] / workload['passes']:.1f}"
+def milliseconds(workload: dict[str, Any], name: str = "plain") -> str:
+    """Return what one pass of a contender took, the median over the rounds."""
+    seconds = median(one for one in workload["series"][name]["wall"] if one is not None)
+    return f"{1000 * seconds / workload['passes']:,.1f}"
 
 
 def judged(workload: dict[str, Any]) -> str:
     """Return the bar with its verdict."""
     if workload["bar"] is None:
         return NOTHING
-    ours = against(workload["series"], "ours", "wall")
+    ours = against(workload["series"], "ours", "wall", workload["base"])
     control = against(workload["series"], "twin", "wall")
+    if ours is None or control is None:
+        return NOTHING
     return f"≤ {workload['bar']:.2f} {verdict(ours, control, workload['bar'])}"
 
 
@@ -120,6 +125,6 @@ def circumstances(run: dict[str, Any]) -> str:
         f"{run['date']}, Django {first['django']}, Python {first['python']},"
         f" {machine['cores']} cores shared with other work"
         f" (load {machine['load_before']:.1f} before, {machine['load_after']:.1f} after)."
-        f" {run['rounds']} pairs per figure; a contender ten times slower than plain Django"
+        f" {run['rounds']} pairs per figure; a contender ten times slower than the plain one"
         " takes part in every fifth round."
     )

@@ -66,11 +66,18 @@ def latest(size: int, count: int) -> datetime:
     return START + timedelta(seconds=size - count)
 
 
-def empty(model: type[Model]) -> None:
-    """Take every row out of the table, and its traces with them."""
-    truncate = "DELETE FROM" if connection.vendor == "sqlite" else "TRUNCATE TABLE"
+def empty(*models: type[Model]) -> None:
+    """Take every row out of the tables, and their traces with them.
+
+    Those that refer to others come first.
+    """
+    tables = [model._meta.db_table for model in models]
+    statements = [f"DELETE FROM {table}" for table in tables]  # noqa: S608
+    if connection.vendor != "sqlite":
+        statements = [f"TRUNCATE TABLE {', '.join(tables)}"]
     with connection.cursor() as cursor:
-        cursor.execute(f"{truncate} {model._meta.db_table}")
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def settle(model: type[Model]) -> None:

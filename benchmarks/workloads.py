@@ -20,15 +20,25 @@ class Workload:
     """A piece of work, its size and its bar.
 
     :ivar ready: prepares the table and returns the work; called before each pass.
+    :ivar bar: what ours may cost at most, as a ratio to the base.
     :ivar passes: a round's figure is the sum of this many interleaved passes.
-    :ivar bar: what ours may cost at most, as a ratio to plain Django.
+    :ivar unit: what the size counts.
+    :ivar base: the name of the contender that the ratios are to.
+    :ivar rounds: how many there are at most.
+    :ivar count: counts what the work left behind.
+    :ivar breaks: what a contender may raise instead of doing the work, which is then told.
     """
 
     name: str
     size: int
-    ready: Callable[[Contender, int], Work | None]
+    ready: Callable[[Any, int], Work | None]
     bar: float | None = None
     passes: int = 1
+    unit: str = "rows"
+    base: str = "plain"
+    rounds: int | None = None
+    count: Callable[[Any], int] | None = None
+    breaks: tuple[type[Exception], ...] = ()
 
 
 def new_rows(contender: Contender, size: int) -> list[Any]:

@@ -15,6 +15,15 @@ class Business(models.Model):
         abstract = True
 
 
+class Located(Business):
+    """What a row is about whose history is kept: with a relation, as most have one."""
+
+    folder = models.ForeignKey("plain.Folder", models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
 class Stamps(models.Model):
     """The columns and indexes of a ``HandleRefModel``, kept as plain Django keeps them."""
 

@@ -3,7 +3,7 @@
 from django.db import models
 from django_handleref.models import HandleRefModel
 
-from benchmarks.rows.columns import Business, Entry
+from benchmarks.rows.columns import Business, Entry, Located
 
 
 class Row(Business, HandleRefModel):
@@ -28,3 +28,18 @@ class Item(Entry, HandleRefModel):
     """A row for the matrix."""
 
     owner = models.ForeignKey(Owner, models.CASCADE, null=True, related_name="items")
+
+
+class Place(Located, HandleRefModel):
+    """A row whose history is kept by its bridge to reversion."""
+
+    deletion = models.UUIDField(null=True, default=None, editable=False, db_index=True)
+    former_status = models.CharField(max_length=255, null=True, default=None, editable=False)
+
+    class HandleRef:
+        # Where our bridge is installed too, it takes these rows for ours.
+        revisions = False
+
+    class Meta(HandleRefModel.Meta):
+        abstract = False
+        indexes = [models.Index(fields=["updated"], name="handleref2_place_updated")]

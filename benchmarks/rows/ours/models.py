@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from benchmarks.rows.columns import Business, Entry
+from benchmarks.rows.columns import Business, Entry, Located
 from handleref.models import HandleRefModel
 
 
@@ -21,3 +21,7 @@ class Item(Entry, HandleRefModel):
     """A row for the matrix."""
 
     owner = models.ForeignKey(Owner, models.CASCADE, null=True)
+
+
+class Place(Located, HandleRefModel):
+    """A row whose history is kept by the bridge."""

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from benchmarks.rows.columns import Business, Stamps
+from benchmarks.rows.columns import Business, Located, Stamps
 
 
 class Row(Business, Stamps):
@@ -18,4 +18,12 @@ class Bare(Business):
 
 
 class Folder(models.Model):
-    """A plain parent for the matrix."""
+    """What rows refer to: a plain parent for the matrix."""
+
+
+class Place(Located, Stamps):
+    """A row whose history is kept by django-reversion alone."""
+
+
+class TwinPlace(Located, Stamps):
+    """The same as ``Place``, for the control."""

@@ -1,0 +1,1 @@
+"""Measures what history costs beside django-reversion alone and its rivals."""

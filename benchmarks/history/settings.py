@@ -1,0 +1,55 @@
+"""Settings of one child process that measures history: the bridge is installed here alone."""
+
+from importlib.util import find_spec
+
+from benchmarks.settings import (  # noqa: F401
+    DATABASES,
+    DEFAULT_AUTO_FIELD,
+    SECRET_KEY,
+    USE_TZ,
+)
+
+ALLOWED_HOSTS = ["testserver"]
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "reversion",
+    "handleref",
+    "handleref.revisions",
+    "benchmarks.rows.plain",
+    "benchmarks.rows.ours",
+    *(["simple_history", "benchmarks.rows.simplehistory"] if find_spec("simple_history") else []),
+    *(["django_handleref", "benchmarks.rows.handleref2"] if find_spec("django_handleref") else []),
+    "benchmarks.history",
+    # Behind the one that registers models with reversion: its admin classes would do so, too.
+    "django.contrib.admin",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+# The rows come without migrations, and with foreign keys to these; the last two depend on them.
+MIGRATION_MODULES = dict.fromkeys(
+    ["admin", "auth", "contenttypes", "sessions", "reversion", "handleref_revisions"]
+)
+ROOT_URLCONF = "benchmarks.history.urls"
+STATIC_URL = "static/"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]

@@ -39,6 +39,9 @@ class HandleRefQuerySet(QuerySet[M]):
         _chain: Callable[[], Self]
         _not_support_combined_queries: Callable[[str], None]
 
+    # Filled with the keys of the rows made, where conflicts may have passed over others.
+    _new_keys: list[Any] | None = None
+
     def since(
         self,
         timestamp: Moment | None = None,
@@ -134,14 +137,15 @@ class HandleRefQuerySet(QuerySet[M]):
         An upsert leaves the status of a soft-deleted row as it is.
         """
         objs = list(objs)
-
         options = (batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
         insert = partial(super().bulk_create, objs, *options)
         if rows_written.has_listeners(self.model._meta.concrete_model):
             self._for_write = True
+            self._new_keys = [] if ignore_conflicts else None
             with transaction.atomic(using=self.db):
                 insert()
                 pks = [obj.pk for obj in objs if obj.pk is not None]
+                pks = pks if self._new_keys is None else self._new_keys
                 tell(self, "bulk_create", pks, self.model._meta.concrete_fields)
         else:
             insert()
@@ -162,9 +166,13 @@ class HandleRefQuerySet(QuerySet[M]):
         unique_fields: list[Any] | None = None,
     ) -> list[Any]:
         if on_conflict != OnConflict.UPDATE:
+            asks = on_conflict == OnConflict.IGNORE and self._new_keys is not None
+            returning = self.model._meta.pk_fields if asks else returning_fields
             rows: list[Any] = super()._insert(  # type: ignore[misc]
-                objs, fields, returning_fields, raw, using, on_conflict
+                objs, fields, returning, raw, using, on_conflict
             )
+            if asks:
+                self._new_keys += [row if len(row) > 1 else row[0] for row in rows if row]
             return rows
         query = CountingInsertQuery(
             self.model,

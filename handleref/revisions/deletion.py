@@ -6,17 +6,22 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import reversion
+from django.db import models
 
 from handleref.revisions import base
 from handleref.revisions.snapshots import parts, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
 
     from handleref.revisions.log import Group
+
+# What the database does by itself, with no word to Django; since Django 6.1.
+TAKES_ALONG = getattr(models, "DB_CASCADE", None)
+CHANGES = (getattr(models, "DB_SET_NULL", None), getattr(models, "DB_SET_DEFAULT", None))
 
 
 class LastLook:
@@ -50,10 +55,27 @@ class LastLook:
         self.connection.execute_wrappers.remove(self)
         self.is_over = True
         if not self.connection.needs_rollback:
+            self._look_ahead()
             for model, keys in self._waiting.items():
                 self._look(model, keys)
                 self._look_at_links(model, keys)
         return execute(*statement)
+
+    def _look_ahead(self) -> None:
+        """Take into view what the database will take along, and note what it will change."""
+        waiting = [(model, [*keys]) for model, keys in self._waiting.items()]
+        while waiting:
+            model, keys = waiting.pop()
+            for field in left_to_the_database(model):
+                child: Any = field.model
+                found = pointing(field, self.connection.alias, keys)
+                if field.remote_field.on_delete == TAKES_ALONG:
+                    seen = self._waiting[child]
+                    new = [key for key in found if key not in seen]
+                    seen.update(dict.fromkeys(new))
+                    waiting += [(child, new)] if new else []
+                elif base.is_tracked(child):
+                    self._note(child, found)
 
     def _look(self, model: type[Model], keys: Iterable[Any]) -> None:
         if reversion.is_registered(model):
@@ -80,3 +102,41 @@ def owners(field: Any, using: str, keys: Iterable[Any]) -> list[Any]:
     links = field.remote_field.through._base_manager.using(using)
     found = links.filter((f"{field.m2m_reverse_field_name()}__in", keys))
     return [*found.values_list(field.m2m_column_name(), flat=True)]
+
+
+def is_left_to_the_database(field: Any) -> bool:
+    """Tell whether the database by itself deletes or changes a row when the one it points at goes."""
+    on_delete = getattr(field.remote_field, "on_delete", None)
+    return on_delete is not None and on_delete in (TAKES_ALONG, *CHANGES)
+
+
+def left_to_the_database(model: type[Model]) -> Iterator[Any]:
+    """Yield the foreign keys to a model that the database looks after."""
+    for relation in model._meta.get_fields(include_hidden=True):
+        if relation.auto_created and not relation.concrete and relation.model is model:
+            field = relation.field  # type: ignore[union-attr]
+            if is_left_to_the_database(field):
+                yield field
+
+
+def pointing(field: Any, using: str, keys: Iterable[Any]) -> list[Any]:
+    """Return the keys of the rows whose foreign key points at rows with the keys."""
+    rows = field.model._base_manager.using(using).order_by()
+    return [
+        key
+        for part in parts(field.related_model, keys)
+        for key in rows.filter((f"{field.name}__pk__in", part)).values_list("pk", flat=True)
+    ]
+
+
+def deleters(model: type[Model]) -> set[type[Model]]:
+    """Return the models whose deletion makes the database delete or change a model's rows."""
+    found: set[type[Model]] = set()
+    waiting = [model]
+    while waiting:
+        for field in waiting.pop()._meta.concrete_fields:
+            if is_left_to_the_database(field):
+                parent: Any = field.related_model._meta.concrete_model  # type: ignore[union-attr]
+                waiting += [parent] if parent not in found else []
+                found.add(parent)
+    return found

@@ -16,6 +16,7 @@ from handleref.references.base import is_reference
 from handleref.references.options import options
 from handleref.references.signals import rows_written
 from handleref.revisions import base, tracking
+from handleref.revisions.deletion import deleters
 from handleref.revisions.models import Anchor
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ def track(model: type[Model]) -> Callable[[], None]:
         undo.callback(post_save.disconnect, tracking.note_save, sender=sender)
         pre_delete.connect(tracking.note_deletion, sender=sender)
         undo.callback(pre_delete.disconnect, tracking.note_deletion, sender=sender)
+    for parent in deleters(model):
+        uid = f"handleref: what {model._meta.label} loses along"
+        pre_delete.connect(tracking.note_deletion, sender=parent, dispatch_uid=uid)
+        undo.callback(pre_delete.disconnect, sender=parent, dispatch_uid=uid)
     rows_written.connect(tracking.note_rows, sender=model, when=base.is_recording)
     undo.callback(rows_written.disconnect, tracking.note_rows, sender=model)
     rows_written.connect(tracking.refuse_rows, sender=model, when=tracking.looks_back)

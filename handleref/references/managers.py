@@ -166,13 +166,13 @@ class HandleRefQuerySet(QuerySet[M]):
         unique_fields: list[Any] | None = None,
     ) -> list[Any]:
         if on_conflict != OnConflict.UPDATE:
-            asks = on_conflict == OnConflict.IGNORE and self._new_keys is not None
-            returning = self.model._meta.pk_fields if asks else returning_fields
+            new_keys = self._new_keys if on_conflict == OnConflict.IGNORE else None
+            returning = returning_fields if new_keys is None else self.model._meta.pk_fields
             rows: list[Any] = super()._insert(  # type: ignore[misc]
                 objs, fields, returning, raw, using, on_conflict
             )
-            if asks:
-                self._new_keys += [row if len(row) > 1 else row[0] for row in rows if row]
+            if new_keys is not None:
+                new_keys += [row if len(row) > 1 else row[0] for row in rows if row]
             return rows
         query = CountingInsertQuery(
             self.model,

@@ -105,7 +105,7 @@ def owners(field: Any, using: str, keys: Iterable[Any]) -> list[Any]:
 
 
 def is_left_to_the_database(field: Any) -> bool:
-    """Tell whether the database by itself deletes or changes a row when the one it points at goes."""
+    """Tell whether the database itself sees to the row when what it points at is deleted."""
     on_delete = getattr(field.remote_field, "on_delete", None)
     return on_delete is not None and on_delete in (TAKES_ALONG, *CHANGES)
 

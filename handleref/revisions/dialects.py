@@ -19,33 +19,53 @@ LISTS = {
     "mysql": "JSON_TABLE(%(objects)s, '$[*]' COLUMNS (value VARCHAR(191) PATH '$')) AS o",
 }
 
-LAST = """
-    SELECT w.id FROM {version} w
-    WHERE w.db = %(db)s AND w.content_type_id = %(type)s AND w.object_id = o.value
-    AND w.revision_id <> %(revision)s
-    ORDER BY w.revision_id DESC LIMIT 1
-"""
-
-# Given the plain condition, PostgreSQL may go down the index of the revisions instead, and
-# read the whole table for an object without versions; this order only the unique index has.
-# What comes last up to the object may be another's, so the outer query looks again.
-LAST_BY_KEY = """
-    SELECT w.id FROM {version} w
-    WHERE (w.db, w.content_type_id, w.object_id, w.revision_id)
-        <= (%(db)s::text, %(type)s::integer, o.value, 9223372036854775807)
-    AND w.revision_id <> %(revision)s
-    ORDER BY w.db DESC, w.content_type_id DESC, w.object_id DESC, w.revision_id DESC LIMIT 1
-"""
-
-SAME_OBJECT = "v.db = %(db)s AND v.content_type_id = %(type)s AND v.object_id = o.value"
-
 # One descent of the unique index for each object, however many versions it has.
 LATEST = """
     SELECT o.value, v.format, v.serialized_data, r.complete
     FROM {objects}
-    JOIN {version} v ON v.id = ({last})
+    JOIN {version} v ON v.id = (
+        SELECT w.id FROM {version} w
+        WHERE w.db = %(db)s AND w.content_type_id = %(type)s AND w.object_id = o.value
+        AND w.revision_id <> %(revision)s
+        ORDER BY w.revision_id DESC LIMIT 1
+    )
     LEFT JOIN {record} r ON r.version_id = v.id
 """
+
+# The same for PostgreSQL. Given the plain condition it may go down the index of the revisions
+# and read the whole table for an object without versions; this order only the unique index
+# has. What comes last up to the object may be another's, so the outer query looks again.
+# A join without LATERAL it may answer by reading the whole table into a hash.
+LATEST_BY_KEY = """
+    SELECT o.value, v.format, v.serialized_data,
+        (SELECT r.complete FROM {record} r WHERE r.version_id = v.id) AS complete
+    FROM {objects}
+    CROSS JOIN LATERAL (
+        SELECT * FROM {version} w
+        WHERE (w.db, w.content_type_id, w.object_id, w.revision_id)
+            <= (%(db)s::text, %(type)s::integer, o.value, 9223372036854775807)
+        AND w.revision_id <> %(revision)s
+        ORDER BY w.db DESC, w.content_type_id DESC, w.object_id DESC, w.revision_id DESC LIMIT 1
+    ) v
+    WHERE v.db = %(db)s AND v.content_type_id = %(type)s AND v.object_id = o.value
+"""
+
+# Both are estimates, the second one written down when the first was.
+THOUGHT_EMPTY = "SELECT reltuples = 0 AND relpages > 0 FROM pg_class WHERE oid = %s::regclass"
+
+
+def is_thought_empty(connection: BaseDatabaseWrapper, table: str) -> bool:
+    """Tell whether PostgreSQL takes a table for empty that is not.
+
+    It does after it has looked at a table whose rows are all uncommitted yet, as those of
+    a long import are. Then any index seems as good as the right one, and what is asked
+    for each of many objects may read the whole table each time.
+    """
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(THOUGHT_EMPTY, [connection.ops.quote_name(table)])
+        return bool(cursor.fetchone()[0])
 
 
 def latest(connection: BaseDatabaseWrapper, version: str, record: str) -> str:
@@ -58,15 +78,10 @@ def latest(connection: BaseDatabaseWrapper, version: str, record: str) -> str:
     :param version, record: the names of the tables.
     """
     quote = connection.ops.quote_name
-    by_key = connection.vendor == "postgresql"
-    last = (LAST_BY_KEY if by_key else LAST).format(version=quote(version))
-    query = LATEST.format(
-        objects=LISTS[connection.vendor],
-        last=last,
-        version=quote(version),
-        record=quote(record),
+    query = LATEST_BY_KEY if connection.vendor == "postgresql" else LATEST
+    return query.format(
+        objects=LISTS[connection.vendor], version=quote(version), record=quote(record)
     )
-    return f"{query} WHERE {SAME_OBJECT}" if by_key else query
 
 
 def before(

@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from reversion.models import Version
 
+from handleref.revisions.diff import FEW
 from tests.revisions.models import (
     Captain,
     Chosen,
@@ -87,7 +88,7 @@ def test_what_is_followed_has_the_values_of_the_database(team):
 
 def test_following_costs_as_many_queries_for_many_rows(team):
     queries = []
-    for number in (1, 12):
+    for number in (FEW + 1, 2 * FEW):
         for _ in range(number):
             other = Team.objects.create(memo=Memo.objects.create())
             Player.objects.create(team=other)
@@ -180,7 +181,7 @@ def test_another_format():
 def test_names_that_ask_for_related_rows_are_few_queries():
     realms = [Realm.objects.create(name=name) for name in "ab"]
     queries = []
-    for number in (2, 30):
+    for number in (FEW + 2, 30):
         for _ in range(number):
             Province.objects.create(name="p", realm=realms[number % 2])
         with CaptureQueriesContext(connection) as captured, reversion.create_revision():
@@ -196,7 +197,7 @@ def test_a_block_of_saves_reads_and_writes_a_fixed_number_of_times():
     with reversion.create_revision():
         cities[0].save()
     queries = []
-    for some in (cities[:3], cities):
+    for some in (cities[: FEW + 1], cities):
         with CaptureQueriesContext(connection) as captured, reversion.create_revision():
             for city in some:
                 city.save()

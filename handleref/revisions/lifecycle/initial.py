@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections, models, router
+from django.db import models, router
 from django.db.models import OuterRef, Subquery
 from django.utils.encoding import force_str
 from reversion import is_registered
@@ -14,9 +13,9 @@ from reversion.models import Version
 
 from handleref.references.base import is_reference
 from handleref.references.expressions import DELETED
-from handleref.revisions import base, dialects
+from handleref.revisions import base
 from handleref.revisions.context import create_revision
-from handleref.revisions.diff import Earlier, values_of
+from handleref.revisions.diff import Earlier, last_versions, values_of
 from handleref.revisions.lifecycle.base import BATCH, checked, databases, ignore, walk
 from handleref.revisions.models import Record
 from handleref.revisions.tracking import touch
@@ -84,19 +83,9 @@ def _rows(source: Source, size: int) -> Iterator[dict[Any, str]]:
 
 def _known(source: Source, object_ids: Iterable[str], using: str) -> set[str]:
     """Return those of the objects that have a version."""
-    model, db = source
-    connection = connections[using]
-    query = dialects.latest(connection, Version._meta.db_table, Record._meta.db_table)
-    wanted: dict[str, Any] = {
-        "objects": json.dumps([*object_ids]),
-        "db": db,
-        "type": base.content_type(model, using).pk,
-        "revision": 0,
-    }
-    with connection.cursor() as cursor:
-        # Their data stays where it is.
-        cursor.execute(f"SELECT q.value FROM ({query}) AS q", wanted)  # noqa: S608
-        return {object_id for (object_id,) in cursor.fetchall()}
+    # Their data stays where it is.
+    found = last_versions(source, [*object_ids], using, columns="value")
+    return {object_id for (object_id,) in found}
 
 
 # Records of what reversion wrote alone ----------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
 from django.core.exceptions import ValidationError
@@ -218,8 +219,20 @@ class History:
         """Return the versions of a slice, read once: list() asks for the length too."""
         if self._read is None:
             # A copy of the queryset, which would keep its rows and be sliced as a list.
-            self._read = [*map(self._version, self.rows.all())]
+            rows = self._deep_rows() if self._is_deep() else self.rows.all()
+            self._read = [*map(self._version, rows)]
         return self._read
+
+    def _is_deep(self) -> bool:
+        """Tell whether far more rows come before a slice than are in it."""
+        start, end = self.rows.query.low_mark, self.rows.query.high_mark
+        return start >= CHUNK and end is not None and end - start <= CHUNK
+
+    def _deep_rows(self) -> list[Any]:
+        """Return the rows of a slice, found by keys: MariaDB reads in full what it passes over."""
+        places = {key: place for place, key in enumerate(self.rows.values_list("pk", flat=True))}
+        rows = self.keeper.rows(self.model, self._using).filter(pk__in=places)
+        return sorted(rows, key=lambda row: places[row.pk])
 
     def _version(self, row: Any) -> Version:
         return self.keeper.version(self.model, row)
@@ -246,8 +259,8 @@ class History:
 def load_previous(versions: Iterable[Version]) -> None:
     """Read the previous versions of many versions of one model at once.
 
-    Afterwards ``previous`` of each costs nothing. Two queries for each 10,000,
-    of however many objects.
+    Afterwards ``previous`` of each costs nothing. Two or three queries for each
+    10,000, of however many objects.
     """
     waiting = [version for version in versions if "previous" not in vars(version)]
     for start in range(0, len(waiting), MANY):
@@ -273,11 +286,32 @@ def _previous_keys(
 
     A query of its own: within another, MariaDB runs it once per row of the table.
     """
+    pairs = _neighbours(keeper, rows, versions)
+    if all(version.id in pairs for version in versions):
+        return pairs.items()
     before = rows.filter(
         (keeper.object_id, OuterRef(keeper.object_id)),
         (f"{keeper.order}__lt", OuterRef(keeper.order)),
     ).order_by(f"-{keeper.order}")
     asked = rows.filter(pk__in=[version.id for version in versions]).order_by()
     annotated = asked.annotate(previous_pk=Subquery(before.values("pk")[:1]))
-    pairs: Iterable[tuple[Any, Any]] = annotated.values_list("pk", "previous_pk")
-    return pairs
+    found: Iterable[tuple[Any, Any]] = annotated.values_list("pk", "previous_pk")
+    return found
+
+
+def _neighbours(keeper: Keeper, rows: QuerySet[Any], versions: Sequence[Version]) -> dict[Any, Any]:
+    """Return the same for versions of one object, as far as they follow one another.
+
+    As those on a page do. Looking for each one's own, MariaDB reads all that are newer.
+    """
+    newest = max(versions, key=lambda version: getattr(version.row, keeper.order))
+    if any(version.object_id != newest.object_id for version in versions):
+        return {}
+    following = rows.filter(
+        (keeper.object_id, keeper.stored_id(newest.object_id)),
+        (f"{keeper.order}__lte", getattr(newest.row, keeper.order)),
+    ).order_by(f"-{keeper.order}")
+    keys = [*following.values_list("pk", flat=True)[: len(versions) + 1]]
+    if len(keys) <= len(versions):
+        keys.append(None)
+    return dict(pairwise(keys))

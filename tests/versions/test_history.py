@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 
 from handleref.versions import history as read
+from handleref.versions import load_previous
 from handleref.versions.history import History
 from tests.versions.conftest import NOON
 from tests.versions.models import Page, PageRow
@@ -75,6 +76,52 @@ def test_a_slice_is_read_once(django_assert_num_queries):
 
     assert (len(part), bool(part), first) == (3, True, second)
     assert first[0] is second[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "queries"),
+    [(slice(5, 9), 1), (slice(10, 14), 2), (slice(30, 40), 2), (slice(35, 40), 1)],
+    ids=["near", "deep", "the end", "beyond"],
+)
+def test_a_deep_slice_is_found_by_its_keys(chunk, part, queries, django_assert_num_queries):
+    write(35)
+    ids = [*PageRow.objects.order_by("-id").values_list("pk", flat=True)]
+    versions = ledger(0)[part]
+
+    with django_assert_num_queries(queries):
+        found = [version.id for version in versions]
+
+    assert found == ids[part]
+    assert [version.id for version in ledger(0)[20:]] == ids[20:]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "queries"),
+    [(slice(2, 5), 2), (slice(5, 9), 2), (slice(0, 9, 2), 3), (slice(8, 9), 2)],
+    ids=["one after another", "to the first", "with gaps", "the first"],
+)
+def test_what_came_before_is_loaded_at_once(chosen, queries, django_assert_num_queries):
+    write(9)
+    write(3, objects=2)
+    versions = list(ledger(0))
+    before = [*(version.id for version in versions[1:]), None]
+
+    with django_assert_num_queries(queries):
+        load_previous(versions[chosen])
+        found = [version.previous and version.previous.id for version in versions[chosen]]
+
+    assert found == before[chosen]
+
+
+def test_what_came_before_is_of_the_same_object(django_assert_num_queries):
+    write(9, objects=3)
+    versions = list(ledger())
+
+    with django_assert_num_queries(2):
+        load_previous(versions)
+
+    ids = [version.id for version in versions]
+    assert [v.previous and v.previous.id for v in versions] == [*ids[3:], None, None, None]
 
 
 def test_a_slice_has_no_step():

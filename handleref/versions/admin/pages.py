@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
+from django.utils.formats import date_format
 from django.utils.text import Truncator, capfirst
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from handleref.versions.admin.display import LIMIT, Line, lines
@@ -37,6 +39,7 @@ class Row:
     :ivar url: the page of the version.
     :ivar back_url: the page that goes back to it, or an empty text.
     :ivar lines: what it changed.
+    :ivar when: the time it was made, in the language and time zone of the page.
     """
 
     version: Version
@@ -44,6 +47,19 @@ class Row:
     back_url: str = ""
     source_url: str = ""
     lines: list[Line] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        date = localtime(self.version.date)
+        self.when, self.moment = date_format(date, "DATETIME_FORMAT"), date.isoformat()
+        self.user, self.comment = named(self.version.user), self.version.comment
+
+
+def named(user: Any) -> str:
+    """Return a user's name for signing in, with the full name if there is one."""
+    if user is None:
+        return ""
+    full_name = getattr(user, "get_full_name", str)()
+    return f"{user.get_username()} ({full_name})" if full_name else str(user.get_username())
 
 
 def history_page(admin: VersionAdmin, request: HttpRequest, object_id: str) -> Context:
@@ -60,6 +76,7 @@ def history_page(admin: VersionAdmin, request: HttpRequest, object_id: str) -> C
         "title": _("Change history: %s") % about.name,
         "filter": narrowing,
         "rows": rows,
+        "from_id": rows[:2][-1].version.id if rows else None,
         "compare_url": address(admin, "compare", about.key),
         "crumb": _("History"),
     }

@@ -39,7 +39,9 @@ class Row:
     :ivar url: the page of the version.
     :ivar back_url: the page that goes back to it, or an empty text.
     :ivar lines: what it changed.
-    :ivar when: the time it was made, in the language and time zone of the page.
+    :ivar when: the time it was made, in the language and time zone of the page;
+        ``moment`` is the same for machines.
+    :ivar user: the name of who made it, or an empty text.
     """
 
     version: Version

@@ -18,7 +18,7 @@ from handleref.references.expressions import DELETED, is_expression, unless_dele
 from handleref.references.fields import live, stamped
 from handleref.references.registry import apply_cursors
 from handleref.references.signals import rows_written, tell, write_and_tell
-from handleref.references.upserts import CountingInsertQuery
+from handleref.references.upserts import CountingInsertQuery, NoticingInsertQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from handleref.moments import Moment
     from handleref.references.deletion import Deleted
+    from handleref.references.upserts import OwnInsertQuery
 
 M = TypeVar("M", bound=Model)
 
@@ -165,24 +166,29 @@ class HandleRefQuerySet(QuerySet[M]):
         update_fields: list[Any] | None = None,
         unique_fields: list[Any] | None = None,
     ) -> list[Any]:
-        if on_conflict != OnConflict.UPDATE:
-            new_keys = self._new_keys if on_conflict == OnConflict.IGNORE else None
-            returning = returning_fields if new_keys is None else self.model._meta.pk_fields
-            rows: list[Any] = super()._insert(  # type: ignore[misc]
-                objs, fields, returning, raw, using, on_conflict
+        query: OwnInsertQuery
+        noticed = self._new_keys if on_conflict == OnConflict.IGNORE else None
+        if on_conflict == OnConflict.UPDATE:
+            query = CountingInsertQuery(
+                self.model,
+                on_conflict=on_conflict,
+                update_fields=update_fields or [],
+                unique_fields=unique_fields,
             )
-            if new_keys is not None:
-                new_keys += [row if len(row) > 1 else row[0] for row in rows if row]
-            return rows
-        query = CountingInsertQuery(
-            self.model,
-            on_conflict=on_conflict,
-            update_fields=update_fields or [],
-            unique_fields=unique_fields,
-        )
+        elif noticed is not None:
+            query = NoticingInsertQuery(self.model, on_conflict=on_conflict)
+            returning_fields = self.model._meta.pk_fields
+        else:
+            made: list[Any] = super()._insert(  # type: ignore[misc]
+                objs, fields, returning_fields, raw, using, on_conflict
+            )
+            return made
         query.insert_values(fields, [*objs], raw=raw)
         self._for_write = True
-        return query.get_compiler(using or self.db).execute_sql(returning_fields)
+        rows: list[Any] = query.get_compiler(using or self.db).execute_sql(returning_fields)
+        if noticed is not None:
+            noticed += [tuple(row) if len(row) > 1 else row[0] for row in rows]
+        return rows
 
     @alters_data(queryset_only=True)
     def delete(self, *, hard: bool = False) -> Deleted:

@@ -1,4 +1,4 @@
-"""``INSERT … ON CONFLICT UPDATE`` that stamps and counts the rows it updates."""
+"""Inserts that meet rows which are there: they count those that they update, or pass over them."""
 
 from __future__ import annotations
 
@@ -60,9 +60,50 @@ class CountingCompiler(SQLInsertCompiler):
             yield f"{quote(options.get_field(name).column)} = {value}"
 
 
-class CountingInsertQuery(InsertQuery):
+class NoticingCompiler(SQLInsertCompiler):
+    """Gives the rows that were made; Django 5.2 has None for a single one passed over."""
+
+    # The stubs have the signature of a SELECT.
+    def execute_sql(self, returning_fields: Any = None) -> list[Any]:  # type: ignore[override]
+        """Return what was asked for of each row."""
+        rows: Any = super().execute_sql(returning_fields)
+        return [row for row in rows if row]
+
+    def apply_converters(self, rows: Any, converters: Any) -> Any:
+        """Convert what there is."""
+        return super().apply_converters([row for row in rows if row], converters)
+
+
+class OwnInsertQuery(InsertQuery):
+    """An insert by the database's own compiler, with a class of ours in front of it."""
+
+    ours: Any
+
+    def get_compiler(
+        self, using: str | None = None, connection: Any = None, elide_empty: bool = True
+    ) -> SQLInsertCompiler:
+        """Return that compiler."""
+        connection = connection or connections[using or DEFAULT_DB_ALIAS]
+        compiler: Any = _combined(self.ours, connection.ops.compiler(self.compiler))
+        made: SQLInsertCompiler = compiler(self, connection, using, elide_empty)
+        return made
+
+
+@cache
+def _combined(ours: Any, compiler: Any) -> type[SQLInsertCompiler]:
+    return type(ours.__name__, (ours, compiler), {})
+
+
+class NoticingInsertQuery(OwnInsertQuery):
+    """An insert that passes over conflicts, and tells of the rows it made."""
+
+    ours = NoticingCompiler
+
+
+class CountingInsertQuery(OwnInsertQuery):
     """An upsert that never brings a soft-deleted row back."""
 
+    ours = CountingCompiler
     on_conflict: Any
     update_fields: list[Any]
     unique_fields: list[Any]
@@ -71,16 +112,3 @@ class CountingInsertQuery(InsertQuery):
         foreign = [field for field in update_fields if field.name not in OWN]
         super().__init__(*args, update_fields=foreign, **kwargs)
         self.sets_status = any(field.name == "status" for field in update_fields)
-
-    def get_compiler(
-        self, using: str | None = None, connection: Any = None, elide_empty: bool = True
-    ) -> SQLInsertCompiler:
-        """Return the database's own insert compiler, with our assignments."""
-        connection = connection or connections[using or DEFAULT_DB_ALIAS]
-        compiler = _counting(connection.ops.compiler(self.compiler))
-        return compiler(self, connection, using, elide_empty)
-
-
-@cache
-def _counting(compiler: type[SQLInsertCompiler]) -> type[SQLInsertCompiler]:
-    return type("CountingInsertCompiler", (CountingCompiler, compiler), {})

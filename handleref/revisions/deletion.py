@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import reversion
 from django.db import models
 
 from handleref.revisions import base
@@ -66,28 +65,41 @@ class LastLook:
         waiting = [(model, [*keys]) for model, keys in self._waiting.items()]
         while waiting:
             model, keys = waiting.pop()
-            for field in left_to_the_database(model):
+            for field in left_to_the_database(model) if keys else ():
                 child: Any = field.model
-                found = pointing(field, self.connection.alias, keys)
                 if field.remote_field.on_delete == TAKES_ALONG:
-                    seen = self._waiting[child]
-                    new = [key for key in found if key not in seen]
-                    seen.update(dict.fromkeys(new))
-                    waiting += [(child, new)] if new else []
+                    if base.is_tracked(child) or any(left_to_the_database(child)):
+                        waiting.append((child, self._take_more(child, self._pointing(field, keys))))
                 elif base.is_tracked(child):
-                    self._note(child, found)
+                    self._note(child, self._pointing(field, keys))
+
+    def _take_more(self, model: type[Model], keys: Iterable[Any]) -> list[Any]:
+        """Take rows into view and return the keys of those that were not."""
+        seen = self._waiting[model]
+        new = [key for key in keys if key not in seen]
+        seen.update(dict.fromkeys(new))
+        return new
+
+    def _pointing(self, field: Any, keys: Iterable[Any]) -> list[Any]:
+        """Return the keys of the rows whose foreign key points at rows with the keys."""
+        rows = field.model._base_manager.using(self.connection.alias).order_by()
+        return [
+            key
+            for part in parts(field.related_model, keys)
+            for key in rows.filter((f"{field.name}__pk__in", part)).values_list("pk", flat=True)
+        ]
 
     def _look(self, model: type[Model], keys: Iterable[Any]) -> None:
-        if reversion.is_registered(model):
+        if base.is_tracked(model):
             rows = {row.key: row for row in snapshots((model, self.connection.alias), keys)}
             for group in self.groups:
                 group.deleted[model].update(rows)
 
     def _look_at_links(self, model: type[Model], keys: Iterable[Any]) -> None:
         """Note the rows that lose a many-to-many link: no signal tells of them."""
-        for relation in model._meta.related_objects:
-            field: Any = relation.field
-            if relation.many_to_many and relation.model is model and base.is_tracked(field.model):
+        for relation in relations_to(model):
+            field = relation.field
+            if relation.many_to_many and base.is_tracked(field.model):
                 through = field.remote_field.through
                 for part in parts(model, keys) if through._meta.auto_created else ():
                     self._note(field.model, owners(field, self.connection.alias, part))
@@ -110,23 +122,19 @@ def is_left_to_the_database(field: Any) -> bool:
     return on_delete is not None and on_delete in (TAKES_ALONG, *CHANGES)
 
 
+def relations_to(model: type[Model]) -> Iterator[Any]:
+    """Yield the relations of others to a model, or to a proxy of it."""
+    for relation in model._meta.get_fields(include_hidden=True):
+        points_here = relation.auto_created and not relation.concrete
+        if points_here and relation.model._meta.concrete_model is model:
+            yield relation
+
+
 def left_to_the_database(model: type[Model]) -> Iterator[Any]:
     """Yield the foreign keys to a model that the database looks after."""
-    for relation in model._meta.get_fields(include_hidden=True):
-        if relation.auto_created and not relation.concrete and relation.model is model:
-            field = relation.field  # type: ignore[union-attr]
-            if is_left_to_the_database(field):
-                yield field
-
-
-def pointing(field: Any, using: str, keys: Iterable[Any]) -> list[Any]:
-    """Return the keys of the rows whose foreign key points at rows with the keys."""
-    rows = field.model._base_manager.using(using).order_by()
-    return [
-        key
-        for part in parts(field.related_model, keys)
-        for key in rows.filter((f"{field.name}__pk__in", part)).values_list("pk", flat=True)
-    ]
+    for relation in relations_to(model):
+        if is_left_to_the_database(relation.field):
+            yield relation.field
 
 
 def deleters(model: type[Model]) -> set[type[Model]]:

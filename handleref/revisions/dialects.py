@@ -50,21 +50,22 @@ LATEST_BY_KEY = """
     WHERE v.db = %(db)s AND v.content_type_id = %(type)s AND v.object_id = o.value
 """
 
-# Both are estimates, the second one written down when the first was.
-THOUGHT_EMPTY = "SELECT reltuples = 0 AND relpages > 0 FROM pg_class WHERE oid = %s::regclass"
+THOUGHT_SPARSE = """
+    SELECT reltuples >= 0 AND reltuples < relpages FROM pg_class WHERE oid = %s::regclass
+"""
 
 
-def is_thought_empty(connection: BaseDatabaseWrapper, table: str) -> bool:
-    """Tell whether PostgreSQL takes a table for empty that is not.
+def is_thought_sparse(connection: BaseDatabaseWrapper, table: str) -> bool:
+    """Tell whether PostgreSQL takes a table to have fewer rows than pages.
 
-    It does after it has looked at a table whose rows are all uncommitted yet, as those of
-    a long import are. Then any index seems as good as the right one, and what is asked
-    for each of many objects may read the whole table each time.
+    It does after it has looked at a table of which most rows are uncommitted yet, as
+    those of a long import are. Then any index seems as good as the right one, and what
+    is asked for each of many objects may read the whole table each time.
     """
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
-        cursor.execute(THOUGHT_EMPTY, [connection.ops.quote_name(table)])
+        cursor.execute(THOUGHT_SPARSE, [connection.ops.quote_name(table)])
         return bool(cursor.fetchone()[0])
 
 

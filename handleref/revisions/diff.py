@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
     from handleref.revisions.base import Source
+
 # What every write moves, and what only accompanies a change of status.
 STAMPS = frozenset({"created", "updated", "version", "deletion", "former_status"})
 MILLISECONDS = DjangoJSONEncoder(ensure_ascii=False)
@@ -94,7 +95,7 @@ def earlier(
     """
     object_ids, table = [*object_ids], Version._meta.db_table
     many = len(object_ids) > FEW
-    if many and dialects.is_thought_empty(connections[using], table):
+    if many and dialects.is_thought_sparse(connections[using], table):
         rows = _last_versions_by_scan(source, object_ids, using, revision)
     else:
         rows = last_versions(source, object_ids, using, revision)

@@ -102,7 +102,7 @@ def track(model: type[Model]) -> Callable[[], None]:
         undo.callback(post_save.disconnect, tracking.note_save, sender=sender)
         pre_delete.connect(tracking.note_deletion, sender=sender)
         undo.callback(pre_delete.disconnect, tracking.note_deletion, sender=sender)
-    for parent in deleters(model):
+    for parent in {sender for deleter in deleters(model) for sender in senders(deleter)}:
         uid = f"handleref: what {model._meta.label} loses along"
         pre_delete.connect(tracking.note_deletion, sender=parent, dispatch_uid=uid)
         undo.callback(pre_delete.disconnect, sender=parent, dispatch_uid=uid)

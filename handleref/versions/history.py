@@ -224,7 +224,7 @@ class History:
         return self._read
 
     def _is_deep(self) -> bool:
-        """Tell whether far more rows come before a slice than are in it."""
+        """Tell whether many rows come before a slice, and not more are in it."""
         start, end = self.rows.query.low_mark, self.rows.query.high_mark
         return start >= CHUNK and end is not None and end - start <= CHUNK
 

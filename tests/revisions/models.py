@@ -1,5 +1,7 @@
 """The models of the revisions tests: small, and one for each shape."""
 
+from uuid import uuid4
+
 import reversion
 from django.db import models
 from django.db.models.functions import Length
@@ -248,3 +250,54 @@ class Gloss(HandleRefModel):
 
 class Bookmark(HandleRefModel):
     book = models.ForeignKey(Book, DB_SET_NULL, null=True, related_name="+")
+
+
+class ProxyShelf(Shelf):
+    class Meta:
+        proxy = True
+
+
+class ProxyBook(Book):
+    class Meta:
+        proxy = True
+
+
+class ProxyTag(Tag):
+    class Meta:
+        proxy = True
+
+
+class Pamphlet(HandleRefModel):
+    """Points at proxies, as far as Django lets it."""
+
+    shelf = models.ForeignKey(ProxyShelf, DB_CASCADE, null=True, related_name="+")
+    book = models.ForeignKey(ProxyBook, DB_CASCADE, null=True, related_name="+")
+
+
+class Poster(HandleRefModel):
+    tags = models.ManyToManyField(ProxyTag)
+
+
+class Stamp(models.Model):
+    """Nobody keeps it, and nothing hangs on it."""
+
+    shelf = models.ForeignKey(Shelf, DB_CASCADE, related_name="+")
+
+
+class Token(HandleRefModel):
+    """A key that some databases give back as a text."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    code = models.CharField(max_length=20, unique=True)
+
+
+class Pass(HandleRefModel):
+    """Such a key in two columns."""
+
+    pk = models.CompositePrimaryKey("holder", "number")
+    holder = models.UUIDField(default=uuid4)
+    number = models.IntegerField(default=1)
+    code = models.CharField(max_length=20, unique=True)
+
+    class HandleRef:
+        revisions = {"object_id_field": "code"}

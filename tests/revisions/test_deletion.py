@@ -21,10 +21,14 @@ from tests.revisions.models import (
     Hall,
     LoudPet,
     Owner,
+    Pamphlet,
     Parcel,
     Pet,
+    Poster,
+    ProxyShelf,
     Quiet,
     Shelf,
+    Stamp,
     Tag,
     Venue,
 )
@@ -285,6 +289,47 @@ def test_what_the_database_takes_along_leaves_its_last_values(books, plain):
     assert {row.data["book"] for row in history(Bookmark)} == {None}
     assert not Book.objects.exists()
     assert not Gloss.objects.exists()
+
+
+@pytest.mark.parametrize("shelves", [Shelf, ProxyShelf], ids=["itself", "its proxy"])
+def test_proxies_are_no_way_around(shelves):
+    shelf = shelves.objects.create()
+    book = Book.objects.create(code="a", shelf_id=shelf.pk)
+    rows = [
+        book,
+        *(Pamphlet.objects.create(**to) for to in ({"shelf_id": shelf.pk}, {"book_id": book.pk})),
+    ]
+    keys = sorted((row._meta.model_name, str(row.pk)) for row in rows)
+
+    with as_of(timezone.now()), pytest.raises(PastIsReadOnlyError), transaction.atomic():
+        shelf.delete()
+    with reversion.create_revision():
+        shelf.delete()
+
+    assert sorted(kept()) == keys
+    assert all(v.record.deleted for v in newest())
+
+
+def test_rows_that_nobody_keeps_are_not_looked_for(books):
+    Stamp.objects.create(shelf=books[0].shelf)
+
+    with CaptureQueriesContext(connection) as captured, reversion.create_revision():
+        books[0].shelf.delete()
+
+    found = [q["sql"] for q in captured if "revisions_tests_stamp" in q["sql"]]
+    # Where Django deletes them, without a signal that anybody hears.
+    assert all(sql.startswith("DELETE") for sql in found)
+
+
+def test_who_loses_a_link_to_a_proxy_has_a_version():
+    tag = Tag.objects.create(name="t")
+    poster = Poster.objects.create()
+    poster.tags.add(tag.pk)
+
+    with reversion.create_revision():
+        tag.delete(hard=True)
+
+    assert ("poster", str(poster.pk), []) in kept("tags")
 
 
 def test_looking_ahead_costs_the_same_for_any_number_of_rows(books):

@@ -126,8 +126,8 @@ def test_the_last_version_is_that_of_the_last_revision():
     assert before[str(city.pk)].values["name"] == "a"
 
 
-def test_many_objects_are_few_queries_where_postgresql_takes_the_table_for_empty(thought_empty):
-    cities = thought_empty
+def test_many_objects_are_few_queries_where_postgresql_misjudges_the_table(misjudged):
+    cities = misjudged
     with CaptureQueriesContext(connection) as captured:
         found = earlier((City, "default"), [str(city.pk) for city in cities], "default")
         before = earlier(
@@ -147,10 +147,30 @@ def test_many_objects_are_few_queries_where_postgresql_takes_the_table_for_empty
 
 
 @pytest.fixture
-def thought_empty():
-    """Return cities with two versions each, which PostgreSQL's statistics leave out."""
+def only_postgresql():
     if connection.vendor != "postgresql":
         pytest.skip("Other databases keep no such statistics.")
+
+
+@pytest.mark.parametrize(
+    ("rows", "pages", "sparse"),
+    [(-1, 0, False), (0, 0, False), (0, 5, True), (4, 5, True), (5, 5, False)],
+    ids=["never looked at", "empty", "all uncommitted", "most uncommitted", "large rows"],
+)
+def test_what_postgresql_takes_to_have_fewer_rows_than_pages(only_postgresql, rows, pages, sparse):
+    table = Version._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_class SET reltuples = %s, relpages = %s WHERE oid = %s::regclass",
+            [rows, pages, table],
+        )
+
+    assert dialects.is_thought_sparse(connection, table) is sparse
+
+
+@pytest.fixture
+def misjudged(only_postgresql):
+    """Return cities with two versions each, which PostgreSQL's statistics leave out."""
     with reversion.create_revision():
         cities = City.objects.bulk_create(City(name=str(number)) for number in range(FEW + 1))
     with reversion.create_revision():
@@ -158,7 +178,7 @@ def thought_empty():
     other = connection.copy()
     try:
         analyze(other)
-        assert dialects.is_thought_empty(connection, Version._meta.db_table)
+        assert dialects.is_thought_sparse(connection, Version._meta.db_table)
         yield cities
     finally:
         other.close()

@@ -22,10 +22,12 @@ from tests.revisions.models import (
     Memo,
     Museum,
     Parcel,
+    Pass,
     Province,
     Realm,
     Secret,
     Tag,
+    Token,
     Venue,
 )
 from tests.revisions.stories import count, kept, newest, values
@@ -204,6 +206,18 @@ def test_bulk_create_that_passes_over_conflicts_keeps_what_it_made(batch_size):
         ("parcel", "a", "a"),
         ("parcel", "y", "y"),
     ]
+
+
+@pytest.mark.parametrize("model", [Token, Pass])
+def test_bulk_create_that_passes_over_conflicts_with_keys_to_convert(model):
+    model.objects.create(code="a")
+
+    with reversion.create_revision():
+        for codes in ("a", "abc"):
+            rows = [model(code=code) for code in codes]
+            model.objects.bulk_create(rows, ignore_conflicts=True)
+
+    assert sorted(code for _, _, code in kept("code")) == ["b", "c"]
 
 
 def test_bulk_create_that_makes_nothing_keeps_nothing(cities):

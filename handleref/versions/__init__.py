@@ -3,8 +3,9 @@
 from handleref.versions.as_of import as_of, current_moment
 from handleref.versions.base import Version
 from handleref.versions.diff import MISSING, Change, Diff
-from handleref.versions.history import History, load_previous
+from handleref.versions.history import History
 from handleref.versions.keepers import Keeper
+from handleref.versions.previous import load_previous
 from handleref.versions.registry import history, register
 from handleref.versions.reversal import Reversal, fingerprint
 from handleref.versions.revert import Reverter

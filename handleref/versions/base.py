@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from django.utils.text import capfirst
 
 from handleref.versions.diff import Diff
-from handleref.versions.history import History, load_previous
+from handleref.versions.history import History
+from handleref.versions.previous import load_previous
 from handleref.versions.state import State
 
 if TYPE_CHECKING:

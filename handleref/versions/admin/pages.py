@@ -16,7 +16,7 @@ from handleref.versions.admin.display import LIMIT, Line, lines
 from handleref.versions.admin.filters import HistoryFilter
 from handleref.versions.admin.finding import Subject, address, subject
 from handleref.versions.diff import MISSING, Diff
-from handleref.versions.history import load_previous
+from handleref.versions.previous import load_previous
 from handleref.versions.revert import fields_to_take_back
 from handleref.versions.state import Misfit
 
@@ -69,12 +69,13 @@ def history_page(admin: VersionAdmin, request: HttpRequest, object_id: str) -> C
     about = subject(admin, request, object_id)
     narrowing = HistoryFilter(about.history, request.GET)
     page = paged(admin, request, narrowing.narrowed())
-    rows = _rows(admin, request, about, page["page"].object_list)
+    takeable, back = _takeable(admin, request, about), _way_back(admin, request, about)
+    rows = _rows(admin, about, page["page"].object_list, takeable, back)
     return {
         **about_context(admin, request, about),
         **page,
-        "back": _way_back(admin, request, about),
-        "can_take_back": bool(_takeable(admin, request, about)),
+        "back": back,
+        "can_take_back": bool(takeable),
         "title": _("Change history: %s") % about.name,
         "filter": narrowing,
         "rows": rows,
@@ -85,13 +86,16 @@ def history_page(admin: VersionAdmin, request: HttpRequest, object_id: str) -> C
 
 
 def _rows(
-    admin: VersionAdmin, request: HttpRequest, about: Subject, versions: Iterable[Version]
+    admin: VersionAdmin,
+    about: Subject,
+    versions: Iterable[Version],
+    takeable: frozenset[str],
+    back: str,
 ) -> list[Row]:
     versions = [*versions]
     load_previous(versions)
     diffs = [_changes(admin, version) for version in versions]
     Diff.label(diffs, about.using)
-    takeable, back = _takeable(admin, request, about), _way_back(admin, request, about)
     rows = [_row(admin, about, version, back) for version in versions]
     for row, diff in zip(rows, diffs, strict=True):
         row.lines = _shown(admin, diff, limit=LIMIT)

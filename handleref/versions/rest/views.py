@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from handleref.exceptions import ParentDeletedError, RevertConflictError, RevertError
 from handleref.versions.diff import Diff
-from handleref.versions.history import load_previous
+from handleref.versions.previous import load_previous
 from handleref.versions.registry import history as history_of
 from handleref.versions.rest import serializers as shapes
 from handleref.versions.rest.base import VersionedViewSet

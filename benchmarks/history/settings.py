@@ -8,6 +8,7 @@ from benchmarks.settings import (  # noqa: F401
     SECRET_KEY,
     USE_TZ,
 )
+from tests.settings import MIDDLEWARE, MIGRATION_MODULES, TEMPLATES  # noqa: F401
 
 ALLOWED_HOSTS = ["testserver"]
 INSTALLED_APPS = [
@@ -27,29 +28,5 @@ INSTALLED_APPS = [
     # Behind the one that registers models with reversion: its admin classes would do so, too.
     "django.contrib.admin",
 ]
-MIDDLEWARE = [
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-]
-# The rows come without migrations, and with foreign keys to these; the last two depend on them.
-MIGRATION_MODULES = dict.fromkeys(
-    ["admin", "auth", "contenttypes", "sessions", "reversion", "handleref_revisions"]
-)
 ROOT_URLCONF = "benchmarks.history.urls"
 STATIC_URL = "static/"
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ],
-        },
-    },
-]

@@ -17,11 +17,10 @@ from reversion import is_registered
 from handleref.references.base import MANY, is_reference
 from handleref.references.expressions import DELETED
 from handleref.revisions import base
+from handleref.versions.state import many_to_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from django.db.models import ManyToManyField
 
     from handleref.revisions.base import Options, Source
 
@@ -121,14 +120,6 @@ def _of_base(rows: list[Model], model: type[Model]) -> list[dict[str, Any]]:
     for row, parent in zip(rows, parents, strict=True):
         vars(parent)["_prefetched_objects_cache"] = vars(row).get("_prefetched_objects_cache", {})
     return _serialized(parents, base.options(model) if is_registered(model) else None)
-
-
-def many_to_many(model: type[Model]) -> Iterator[ManyToManyField[Any, Any]]:
-    """Yield the relations of a model, and of its bases, whose links have no model of their own."""
-    for field in model._meta.many_to_many:
-        through: Any = field.remote_field.through
-        if through._meta.auto_created:
-            yield field
 
 
 def _links(row: Model, options: Options) -> Iterator[Prefetch[Any]]:

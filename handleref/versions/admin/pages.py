@@ -51,12 +51,16 @@ class Row:
     lines: list[Line] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        date = localtime(self.version.date)
-        self.when, self.moment = date_format(date, "DATETIME_FORMAT"), date.isoformat()
-        self.user, self.comment = named(self.version.user), self.version.comment
+        self.when, self.moment = when(self.version), localtime(self.version.date).isoformat()
+        self.user, self.comment = _name_of(self.version.user), self.version.comment
 
 
-def named(user: Any) -> str:
+def when(version: Version) -> str:
+    """Return when a version was made, in the language and time zone of the page."""
+    return date_format(localtime(version.date), "DATETIME_FORMAT")
+
+
+def _name_of(user: Any) -> str:
     """Return a user's name for signing in, with the full name if there is one."""
     if user is None:
         return ""

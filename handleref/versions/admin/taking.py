@@ -10,15 +10,13 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponseRedirect
-from django.utils.formats import localize
 from django.utils.text import capfirst
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from handleref.exceptions import HandleRefError, RevertConflictError, RevertInvalidError
 from handleref.versions.admin.display import Line, lines
 from handleref.versions.admin.finding import Subject, address, deleted_subject, subject, way_back
-from handleref.versions.admin.pages import Row, about_context
+from handleref.versions.admin.pages import Row, about_context, when
 from handleref.versions.diff import Diff
 from handleref.versions.reversal import Reversal, fingerprint
 from handleref.versions.revert import Reverter
@@ -44,7 +42,6 @@ class Return:
     :ivar source: the version that is shown as the one to go back to, if it is one.
     :ivar chosen: the versions by field, where fields are chosen.
     :ivar said: what the log and the message say of it.
-    :ivar after_url: where to go then.
     """
 
     about: Subject
@@ -68,7 +65,7 @@ def rollback(admin: VersionAdmin, request: HttpRequest, object_id: str, version_
         about,
         run,
         title=_("Roll back: %s") % about.name,
-        said=_("Rolled back to the version of “%s”.") % named(version),
+        said=_("Rolled back to the version of “%s”.") % when(version),
         button=_("Roll back"),
         source=version,
     )
@@ -107,15 +104,10 @@ def recover(admin: VersionAdmin, request: HttpRequest, version_id: str) -> Retur
         about,
         run,
         title=_("Recover: %s") % about.name,
-        said=_("Recovered from the version of “%s”.") % named(version),
+        said=_("Recovered from the version of “%s”.") % when(version),
         button=_("Recover"),
         source=version,
     )
-
-
-def named(version: Version) -> str:
-    """Return when a version was made, for people."""
-    return str(localize(localtime(version.date)))
 
 
 def _changeable(admin: VersionAdmin, request: HttpRequest, object_id: str) -> Subject:

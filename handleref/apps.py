@@ -1,7 +1,8 @@
 """The app: its checks and the cursors of ``since()``."""
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,9 +13,16 @@ class HandleRefConfig(AppConfig):
     verbose_name = _("handleref")
 
     def ready(self) -> None:
-        """Register the checks and the built-in cursors, and see to the permissions."""
+        """Register the checks and the built-in cursors; see to permissions and triggers."""
         import handleref.checks
         import handleref.references.since  # noqa: F401
         from handleref.references.installation import create_permissions
 
+        from handleref.triggers import lifecycle, session
+
         post_migrate.connect(create_permissions, dispatch_uid="handleref.references.permissions")
+        # Once per run: of each app's turn, only this one's.
+        pre_migrate.connect(lifecycle.take_down, self, dispatch_uid="handleref.triggers.take_down")
+        post_migrate.connect(lifecycle.mend, self, dispatch_uid="handleref.triggers.mend")
+        connection_created.connect(session.attach, dispatch_uid="handleref.triggers.session")
+        session.attach_to_all()

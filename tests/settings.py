@@ -22,7 +22,9 @@ INSTALLED_APPS = [
     "reversion",
     "handleref",
     "handleref.revisions",
+    "handleref.events",
     "tests.references",
+    "tests.events",
     "tests.revisions",
     "tests.versions",
     "tests.documents",
@@ -54,7 +56,8 @@ TEMPLATES = [
 # The tables of the tests come without migrations, and with foreign keys to these; the last two
 # depend on them.
 MIGRATION_MODULES = dict.fromkeys(
-    ["admin", "auth", "contenttypes", "sessions", "reversion", "handleref_revisions"]
+    ["admin", "auth", "contenttypes", "sessions", "reversion"]
+    + ["handleref_revisions", "handleref_events"]
 )
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}

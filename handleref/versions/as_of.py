@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from functools import wraps
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn
 
+from handleref.blocks import Block
 from handleref.exceptions import PastIsReadOnlyError
 from handleref.moments import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
     from typing import Self
 
     from handleref.moments import Moment
-
-F = TypeVar("F", bound="Callable[..., Any]")
 
 # Immutable and linked, innermost first: whoever copies the context copies it all.
 _Moments = tuple["datetime", "_Moments | None"]
 _moments: ContextVar[_Moments | None] = ContextVar("handleref-as-of", default=None)
 
 
-class as_of:  # noqa: N801  # written like a function, as `atomic` is
+class as_of(Block):  # noqa: N801  # written like a function, as `atomic` is
     """Look at the past: a context manager and decorator, async too.
 
     :param moment: an aware datetime; also a naive one (current time zone), a
@@ -46,25 +42,6 @@ class as_of:  # noqa: N801  # written like a function, as `atomic` is
     def __exit__(self, *error: object) -> None:
         current = _moments.get()
         _moments.set(current[1] if current else None)
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(self, *error: object) -> None:
-        self.__exit__(*error)
-
-    def __call__(self, function: F) -> F:
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        @wraps(function)
-        async def acall(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return await function(*args, **kwargs)
-
-        return cast("F", acall if iscoroutinefunction(function) else call)
 
 
 def current_moment() -> datetime | None:

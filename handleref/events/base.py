@@ -1,0 +1,81 @@
+"""What every event model is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.db.models import Field, Model
+
+    from handleref.events.trackers import Tracker
+
+INSERT: Final = "insert"
+UPDATE: Final = "update"
+DELETE: Final = "delete"
+# What create_event() and the backfill write: no statement changed the row.
+MANUAL: Final = "manual"
+OPERATIONS: Final = [
+    (INSERT, _("insert")),
+    (UPDATE, _("update")),
+    (DELETE, _("delete")),
+    (MANUAL, _("manual")),
+]
+
+LONGEST_LABEL: Final = 50
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What an event model tracks, and how.
+
+    :ivar model: the model whose table is watched.
+    :ivar trackers: what is recorded.
+    :ivar fields: the names of the fields that are copied.
+    :ivar append_only: whether events can neither be changed nor deleted.
+    :ivar level: the level of trackers that name none, or None.
+    :ivar owner: the field by which a row through which many meet many knows its owner.
+    """
+
+    model: type[Model]
+    trackers: tuple[Tracker, ...]
+    fields: tuple[str, ...]
+    append_only: bool = False
+    level: Any = None
+    owner: str = ""
+    labels: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        labels = frozenset(label for each in self.trackers for label in each.labels)
+        object.__setattr__(self, "labels", labels)
+
+    @property
+    def copied(self) -> list[Field[Any, Any]]:
+        """The fields that are copied, in the model's order."""
+        return [f for f in self.model._meta.concrete_fields if f.name in self.fields]
+
+
+class Event(models.Model):
+    """A row as it was when it was written, in columns of the same types.
+
+    Base of the models that ``track()`` makes, and of those that one writes oneself.
+    """
+
+    hr_id = models.BigAutoField(primary_key=True)
+    hr_created_at = models.DateTimeField(_("date"), db_index=True, editable=False)
+    hr_operation = models.CharField(
+        _("operation"), max_length=6, choices=OPERATIONS, editable=False
+    )
+    hr_label = models.CharField(_("label"), max_length=LONGEST_LABEL, editable=False)
+    hr_txid = models.BigIntegerField(_("transaction"), null=True, editable=False)
+
+    hr_tracking: ClassVar[Tracking]
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.hr_id}"

@@ -1,0 +1,94 @@
+"""The columns of an event model: those of the tracked model, and what ties them to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import models
+from django.db.models.fields.related import resolve_relation
+
+from handleref.triggers.fields import find, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import Field, Model
+
+
+class Default:
+    """Stands for what was not given."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Final = Default()
+# Keys of rows that may be gone: nothing is checked, nothing cascades, nothing points back.
+LOOSE: Final[dict[str, Any]] = {
+    "on_delete": models.DO_NOTHING,
+    "db_constraint": False,
+    "db_index": False,
+    "related_name": "+",
+}
+
+
+class ObjForeignKey:
+    """How events refer to the object.
+
+    :param related_name: the accessor from the object to its events.
+    :param options: keyword arguments of the ``ForeignKey``, over those of ours.
+    """
+
+    def __init__(self, related_name: str = "events", **options: Any) -> None:
+        self.options = {**LOOSE, "related_name": related_name, **options}
+
+    def field(self, model: type[Model]) -> models.ForeignKey[Any, Any]:
+        """Return the field that refers to a model."""
+        return models.ForeignKey(model, **self.options)
+
+
+def context_field() -> models.ForeignKey[Any, Any]:
+    """Return the field that refers to the context."""
+    return models.ForeignKey("handleref_events.Context", null=True, editable=False, **LOOSE)
+
+
+def mirror(field: Field[Any, Any]) -> Field[Any, Any]:
+    """Return a field of an event model that takes the values of a tracked field.
+
+    It has no default, gives out no numbers, and sets no times: an event says what was.
+    """
+    if field.remote_field is None:
+        return plain(field)
+    relation: Any = field
+    # Not deconstructed: what it refers to may not be there yet.
+    return models.ForeignKey(
+        resolve_relation(field.model, relation.remote_field.model),
+        to_field=relation.to_fields[0],
+        db_column=field.db_column,
+        null=field.null,
+        blank=field.blank,
+        verbose_name=relation._verbose_name,
+        **LOOSE,
+    )
+
+
+def chosen(
+    model: type[Model], fields: Iterable[str] | None, exclude: Iterable[str] | None
+) -> tuple[str, ...]:
+    """Return the names of the fields that are to be copied, in the model's order.
+
+    :raises ValueError: for a name that the model has not; a misspelt one would let a
+        secret be kept.
+    """
+    known = [field for field in model._meta.concrete_fields if field.column is not None]
+    left_out = {find(model, name).name for name in exclude or ()}
+    wanted = (
+        {find(model, n).name for n in fields} if fields is not None else {f.name for f in known}
+    )
+    keys = {field.name for field in model._meta.pk_fields} if has_composite_key(model) else set()
+    return tuple(f.name for f in known if f.name in (wanted - left_out) | keys)
+
+
+def has_composite_key(model: type[Model]) -> bool:
+    """Tell whether the primary key of a model has several columns."""
+    return len(model._meta.pk_fields) > 1

@@ -1,0 +1,1 @@
+"""The first events of what was there before, and the end of those that are too old."""

@@ -1,0 +1,309 @@
+"""Declaring what is recorded: ``@track()`` makes the model of a model's events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.apps import apps
+from django.db.models import Index, Model
+from django.db.models.fields.related import lazy_related_operation
+from django.db.models.signals import class_prepared
+
+from handleref.events.base import Event, Tracking
+from handleref.events.copying import ancestors, concrete
+from handleref.events.fields import (
+    DEFAULT,
+    Default,
+    ObjForeignKey,
+    chosen,
+    context_field as context_foreign_key,
+    has_composite_key,
+    mirror,
+)
+from handleref.events.trackers import (
+    DEFAULT_TRACKERS,
+    DeleteEvent,
+    InsertEvent,
+    ManualEvent,
+    New,
+    Old,
+    RowEvent,
+    Snapshot,
+    Tracker,
+    UpdateEvent,
+    refusals,
+)
+from handleref.triggers.base import Delete, Insert, Level, Row, Statement, Update
+from handleref.triggers.conditions import (
+    AllChange,
+    AllDontChange,
+    AnyChange,
+    AnyDontChange,
+    Condition,
+)
+
+__all__ = [
+    "AllChange",
+    "AllDontChange",
+    "AnyChange",
+    "AnyDontChange",
+    "Condition",
+    "Delete",
+    "DeleteEvent",
+    "Insert",
+    "InsertEvent",
+    "ManualEvent",
+    "New",
+    "ObjForeignKey",
+    "Old",
+    "Row",
+    "RowEvent",
+    "Snapshot",
+    "Statement",
+    "Tracker",
+    "Update",
+    "UpdateEvent",
+    "create_event_model",
+    "event_models",
+    "track",
+]
+
+if TYPE_CHECKING:
+    from django.db.models import ForeignKey
+
+M = TypeVar("M", bound=type[Model])
+# The event models that track a model, and what an abstract model hands on to its children.
+_event_models: dict[type[Model], list[type[Event]]] = {}
+_handed_on: dict[type[Model], list[tuple[tuple[Tracker, ...], dict[str, Any]]]] = {}
+
+
+def event_models(model: type[Model]) -> list[type[Event]]:
+    """Return the models of the events of a model, in the order of their declaration."""
+    return [*_event_models.get(concrete(model), ())]
+
+
+def track(*trackers: Tracker, m2m: Iterable[str] = (), **options: Any) -> Callable[[M], M]:
+    """Return a decorator that makes the database record what happens to a model.
+
+    The event model is called ``<Model>Event`` and lives in the model's module. On an
+    abstract model, the decorator is handed on to every child.
+
+    :param trackers: what to record; by default inserts, updates and deletions.
+    :param m2m: names of many-to-many fields whose additions and removals are recorded
+        too, in event models ``<Model><Field>Event``.
+    :param options: those of :func:`create_event_model`.
+    :raises ValueError: for fields that there are not, and names that are taken.
+    """
+
+    def decorate(model: M) -> M:
+        if model._meta.abstract:
+            _handed_on.setdefault(model, []).append((trackers, {"m2m": tuple(m2m), **options}))
+            return model
+        create_event_model(model, *trackers, **options)
+        for name in m2m:
+            _track_many(model, name, options)
+        return model
+
+    return decorate
+
+
+def create_event_model(
+    model: type[Model],
+    *trackers: Tracker,
+    fields: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    append_only: bool = False,
+    model_name: str | None = None,
+    app_label: str | None = None,
+    base_model: type[Event] = Event,
+    attrs: dict[str, Any] | None = None,
+    meta: dict[str, Any] | None = None,
+    level: Level | None = None,
+    obj_field: ObjForeignKey | Default | None = DEFAULT,
+    context_field: ForeignKey[Any, Any] | Default | None = DEFAULT,
+    abstract: bool = False,
+) -> type[Event]:
+    """Return a new model of the events of a model; its triggers come with its migration.
+
+    :param model: the model, which may be another app's.
+    :param trackers: what to record; by default inserts, updates and deletions.
+    :param fields: the names of the fields to copy, by default all that have a column.
+    :param exclude: names of fields not to copy.
+    :param append_only: whether the database refuses to change or delete events.
+    :param model_name: by default ``<Model>Event``.
+    :param app_label: the app that gets the event model, by default the model's own.
+    :param base_model: an abstract child of :class:`~handleref.events.base.Event`.
+    :param attrs: more attributes of the event model, fields too.
+    :param meta: more attributes of its ``Meta``.
+    :param level: ``Row`` or ``Statement``, for trackers that name none; by default
+        statements, where the database knows them.
+    :param obj_field: how events refer to the object; None for not at all.
+    :param context_field: how they refer to the context; None for not at all.
+    :param abstract: whether to return a base to write one's own event model on.
+    :raises ValueError: for fields that there are not, and names that are taken.
+    """
+    tracking = Tracking(
+        model=model,
+        trackers=trackers or tuple(kind() for kind in DEFAULT_TRACKERS),
+        fields=chosen(model, fields, exclude),
+        append_only=append_only,
+        level=level,
+    )
+    if isinstance(obj_field, Default):
+        obj_field = None if has_composite_key(model) else ObjForeignKey(accessor(model))
+    refers = obj_field and obj_field.field(concrete(model))
+    return _made(
+        tracking,
+        name=model_name or f"{model.__name__}Event",
+        app_label=app_label,
+        bases=(base_model,),
+        attrs={"hr_obj": refers, "hr_context": _context(context_field)} | (attrs or {}),
+        meta={**(meta or {}), "abstract": abstract},
+    )
+
+
+def _context(given: ForeignKey[Any, Any] | Default | None) -> ForeignKey[Any, Any] | None:
+    return context_foreign_key() if isinstance(given, Default) else given
+
+
+def accessor(model: type[Model]) -> str:
+    """Return the name of the accessor from an object to its events.
+
+    :raises ValueError: when another event model has it.
+    """
+    if event_models(model):
+        raise ValueError(
+            f"{model._meta.label} answers to .events already: give the second event model"
+            " obj_field=ObjForeignKey(related_name=…)."
+        )
+    # A child has its parent's accessors, too.
+    if any(event_models(parent) for parent in ancestors(model)):
+        return f"{model._meta.model_name}_events"
+    return "events"
+
+
+def _made(
+    tracking: Tracking,
+    *,
+    name: str,
+    app_label: str | None,
+    bases: tuple[type[Event], ...],
+    attrs: dict[str, Any],
+    meta: dict[str, Any],
+) -> type[Event]:
+    """Make an event model, and put it where its app's models are."""
+    model = tracking.model
+    app_label = app_label or model._meta.app_label
+    module = _module(model, app_label)
+    if hasattr(sys.modules.get(module), name):
+        raise ValueError(f"{module} has a {name} already: give another model_name.")
+    body = {field.name: mirror(field) for field in tracking.copied}
+    clashes = sorted(each for each in body if each.startswith("hr_"))
+    if clashes:
+        raise ValueError(f"{model._meta.label} has fields whose names are ours: {clashes}.")
+    body |= {key: value for key, value in attrs.items() if value is not None}
+    body |= {
+        "__module__": module,
+        "__doc__": f"An event of {model._meta.label}.",
+        "hr_tracking": tracking,
+        "Meta": type("Meta", (), {"app_label": app_label, **meta}),
+    }
+    made: type[Event] = type(bases[0])(name, bases, body)
+    if not meta.get("abstract"):
+        setattr(sys.modules[module], name, made)
+    return made
+
+
+def _module(model: type[Model], app_label: str) -> str:
+    """Return the module that gets an event model."""
+    if app_label == model._meta.app_label:
+        return model.__module__
+    try:
+        config = apps.app_configs[app_label]
+    except KeyError:
+        raise ValueError(f"There is no app {app_label!r} for the events of {model._meta.label}.")
+    return f"{config.name}.models"
+
+
+def finish(sender: type[Model], **_: Any) -> None:
+    """Give an event model its triggers, and children what their bases hand on.
+
+    A receiver of ``class_prepared``, so that models written by hand on an abstract
+    event model are finished as well.
+    """
+    if issubclass(sender, Event):
+        if hasattr(sender, "hr_tracking"):
+            _place_triggers(sender)
+    elif not sender._meta.proxy and _is_real(sender):
+        for base in sender.__mro__[1:]:
+            for trackers, options in _handed_on.get(base, ()):
+                track(*trackers, **options)(sender)
+
+
+def _is_real(model: type[Model]) -> bool:
+    """Tell whether a model is one of the project's, not one of a migration's."""
+    return model._meta.apps is apps
+
+
+def _place_triggers(event_model: type[Event]) -> None:
+    tracking, options = event_model.hr_tracking, event_model._meta
+    if not _is_real(event_model):
+        return
+    _event_models.setdefault(concrete(tracking.model), []).append(event_model)
+    names = {field.name for field in options.local_fields}
+    keys = ["hr_obj"] if "hr_obj" in names else _key_fields(tracking, names)
+    added = [Index(fields=[*keys, "hr_id"])] if keys else []
+    for index in added:
+        index.set_name_with_model(event_model)
+    triggers = [index for each in tracking.trackers for index in each.indexes(event_model)]
+    if tracking.append_only:
+        triggers += refusals(event_model)
+    options.indexes = [*options.indexes, *added, *triggers]
+    options.original_attrs["indexes"] = options.indexes
+
+
+def _key_fields(tracking: Tracking, names: set[str]) -> list[str]:
+    keys = [field.name for field in tracking.model._meta.pk_fields]
+    return keys if {*keys} <= names else []
+
+
+def _track_many(model: type[Model], name: str, options: dict[str, Any]) -> None:
+    """Track the rows through which a many-to-many field ties objects together."""
+    field: Any = model._meta.get_field(name)
+    if not field.many_to_many:
+        raise ValueError(f"{model._meta.label}.{name} is no many-to-many field.")
+    shared = {key: options[key] for key in ("append_only", "level", "app_label") if key in options}
+
+    def make(owner: type[Model], through: type[Model], _: type[Model]) -> None:
+        tracking = Tracking(
+            model=through,
+            trackers=(
+                InsertEvent(f"{name}_add"),
+                UpdateEvent(f"{name}_change"),
+                DeleteEvent(f"{name}_remove"),
+            ),
+            fields=chosen(through, None, None),
+            append_only=shared.get("append_only", False),
+            level=shared.get("level"),
+            owner=field.m2m_field_name(),
+        )
+        title = "".join(part.capitalize() for part in name.split("_"))
+        _made(
+            tracking,
+            name=f"{owner.__name__}{title}Event",
+            app_label=shared.get("app_label", owner._meta.app_label),
+            bases=(Event,),
+            attrs={
+                "hr_obj": ObjForeignKey(f"{name}_events").field(concrete(owner)),
+                "hr_context": _context(options.get("context_field", DEFAULT)),
+            },
+            meta={},
+        )
+
+    # What the field is called in the table between is known once both ends are.
+    lazy_related_operation(make, model, field.remote_field.through, field.remote_field.model)
+
+
+class_prepared.connect(finish, dispatch_uid="handleref.events.finish")

@@ -1,0 +1,21 @@
+"""A trigger as a value, its SQL per database, its place in migrations."""
+
+from handleref.triggers.base import Copy, Join, Refuse, Trigger
+from handleref.triggers.expressions import Changes, Compared, Either, Every, Not, Raw
+from handleref.triggers.fields import Column
+from handleref.triggers.indexes import TriggerIndex
+
+__all__ = [
+    "Changes",
+    "Column",
+    "Compared",
+    "Copy",
+    "Either",
+    "Every",
+    "Join",
+    "Not",
+    "Raw",
+    "Refuse",
+    "Trigger",
+    "TriggerIndex",
+]

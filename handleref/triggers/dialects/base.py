@@ -1,0 +1,290 @@
+"""What every database must say of triggers, and what all say alike."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import quote, unquote
+
+from handleref.triggers.base import NEW, OLD, Copy, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from django.db import DatabaseError
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+# What our triggers carry in their text: a hash of it, the table that they write, and whether
+# they were switched off.
+MARK: Final = re.compile(r"handleref:([0-9a-f]+):([^:\s]*):(on|off)")
+
+# What triggers are told of the session.
+SUSPENDED: Final = "suspended"
+CONTEXT: Final = "context"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a database can do.
+
+    :ivar statement_level: triggers for statements, with all rows they touched.
+    :ivar truncate: triggers for TRUNCATE.
+    :ivar cascades: foreign keys that cascade in the database run the triggers.
+    :ivar replace: REPLACE runs the trigger for the row that it deletes.
+    :ivar switches: a trigger can be switched off without being replaced.
+    :ivar survives_rebuild: schema changes leave triggers as they are.
+    :ivar transaction_ids: transactions have numbers.
+    :ivar memory: how long what a session was told lasts: ``"statement"``,
+        ``"transaction"`` or ``"session"``.
+    """
+
+    statement_level: bool
+    truncate: bool
+    cascades: bool
+    replace: bool
+    switches: bool
+    survives_rebuild: bool
+    transaction_ids: bool
+    memory: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A trigger of ours that a database has.
+
+    :ivar name: what it is called.
+    :ivar table: the table that it watches; empty for what a trigger left behind.
+    :ivar fingerprint: the hash of the text that it was made of.
+    :ivar into: the table that it writes.
+    :ivar enabled: whether it runs.
+    """
+
+    name: str
+    table: str
+    fingerprint: str
+    into: str
+    enabled: bool
+
+
+class Dialect(ABC):
+    """How one database speaks of triggers."""
+
+    features: ClassVar[Features]
+    title: ClassVar[str]
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    # Words
+
+    def name(self, identifier: str) -> str:
+        """Return a name as the database quotes it."""
+        quoted: str = self.connection.ops.quote_name(identifier)
+        return quoted
+
+    def column(self, side: str, column: str) -> str:
+        """Return a column of the row before or after."""
+        return f"{side.upper()}.{self.name(column)}"
+
+    def literal(self, value: Any) -> str:
+        """Return a value as the database writes it."""
+        editor = self.connection.SchemaEditorClass(self.connection, collect_sql=True)
+        return str(editor.quote_value(value))
+
+    def text(self, value: str) -> str:
+        """Return a text as every database writes it."""
+        return "'" + value.replace("'", "''") + "'"
+
+    def check_expression(self, sql: str) -> None:
+        """Refuse SQL that only Django's own connections understand.
+
+        :raises ValueError: quoting it.
+        """
+
+    @abstractmethod
+    def distinct(self, column: str, *, as_text: bool) -> str:
+        """Return whether a column changed, which is never NULL."""
+
+    @abstractmethod
+    def now(self) -> str:
+        """Return the clock's time, in the form of a ``DateTimeField``."""
+
+    @abstractmethod
+    def told(self, key: str) -> str:
+        """Return what the session was told under a key, or NULL."""
+
+    @abstractmethod
+    def not_suspended(self, keys: Sequence[str]) -> str:
+        """Return whether none of the names is suspended in this session."""
+
+    # Creating
+
+    def fingerprint(self, trigger: Trigger) -> str:
+        """Return the hash of the text that the trigger is made of."""
+        return hashlib.sha256(self.render(trigger, "").encode()).hexdigest()[:16]
+
+    def create(self, trigger: Trigger, *, enabled: bool = True) -> list[str]:
+        """Return the statements that create the trigger or bring it up to date."""
+        return [*self.prepare(trigger), self.render(trigger, self.mark(trigger, enabled=enabled))]
+
+    def mark(self, trigger: Trigger, *, enabled: bool = True) -> str:
+        """Return what the trigger carries in its text."""
+        state = "on" if enabled else "off"
+        return f"handleref:{self.fingerprint(trigger)}:{quote(trigger.into, safe='')}:{state}"
+
+    def prepare(self, trigger: Trigger) -> list[str]:
+        """Return what has to be run before the trigger is created."""
+        return []
+
+    @abstractmethod
+    def render(self, trigger: Trigger, mark: str) -> str:
+        """Return the one statement, or script, that creates the trigger with a mark in it."""
+
+    @abstractmethod
+    def drop(self, name: str, table: str) -> list[str]:
+        """Return the statements that remove a trigger, if it is there."""
+
+    @abstractmethod
+    def installed(self) -> list[Installed]:
+        """Return the triggers of ours that the database has."""
+
+    @abstractmethod
+    def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:
+        """Return the statements that switch a trigger that is there on or off."""
+
+    @abstractmethod
+    def tell(self, told: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
+        """Return the statements, with their parameters, that tell the session something.
+
+        :param told: values by key; None takes back what was told.
+        """
+
+    def is_new_transaction(self) -> bool:
+        """Tell whether the next statement begins a transaction."""
+        return False
+
+    def supports(self, trigger: Trigger) -> bool:
+        """Tell whether the database has triggers of this kind."""
+        return trigger.operation != "truncate" or self.features.truncate
+
+    def is_refused(self, error: DatabaseError) -> bool:
+        """Tell whether the server refused a trigger for want of a right."""
+        return False
+
+    # In migrations
+
+    def create_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
+        """Return what creates the trigger, or an empty text where its tables are missing."""
+        if not self.supports(trigger):
+            return ""
+        if not editor.collect_sql and not self.has_columns(trigger):
+            return ""
+        *first, last = self.create(trigger)
+        for sql in first:
+            editor.execute(sql, params=None)
+        return last
+
+    def drop_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
+        """Return what removes the trigger, also one that was to be created."""
+        editor.deferred_sql = [
+            sql for sql in editor.deferred_sql if self.mark(trigger) not in str(sql)
+        ]
+        if not editor.collect_sql and trigger.table not in self.tables():
+            return ""
+        *first, last = self.drop(trigger.name, trigger.table)
+        for sql in first:
+            editor.execute(sql, params=None)
+        return last
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables that there are."""
+        with self.connection.cursor() as cursor:
+            return {*self.connection.introspection.table_names(cursor)}
+
+    def has_columns(self, trigger: Trigger) -> bool:
+        """Tell whether the database has every column that a trigger reads and writes."""
+        if not trigger.columns.keys() <= self.tables():
+            return False
+        return all(columns <= self.columns_of(table) for table, columns in trigger.columns.items())
+
+    def columns_of(self, table: str) -> set[str]:
+        """Return the names of a table's columns."""
+        with self.connection.cursor() as cursor:
+            found = self.connection.introspection.get_table_description(cursor, table)
+        return {column.name for column in found}
+
+    # Bodies
+
+    def condition(self, trigger: Trigger) -> str:
+        """Return what must hold of the row, or an empty text."""
+        return "" if trigger.condition is None else trigger.condition.sql(self)
+
+    def insertion(self, trigger: Trigger, source: str = "") -> str:
+        """Return the statement that writes the events.
+
+        :param source: where the rows come from, with aliases ``old`` and ``new``;
+            by default it is the one row that the trigger sees.
+        """
+        body = trigger.body
+        assert isinstance(body, Copy)
+        values = self.values(trigger, body)
+        head = f"INSERT INTO {self.name(body.into)} ({', '.join(map(self.name, values))})"
+        selected = ", ".join(values.values())
+        if not source and not body.joins:
+            return f"{head} VALUES ({selected})"
+        source = source or "(SELECT 1 AS hr_one) hr_row"
+        return f"{head} SELECT {selected} FROM {source}{self.joins(trigger, body)}"
+
+    def copying(self, trigger: Trigger, where: str) -> str:
+        """Return a statement with parameters that copies rows as they are, without a trigger.
+
+        :param where: which rows, called ``NEW``; its percent signs are placeholders.
+        """
+        sql = self.insertion(trigger, f"{self.name(trigger.table)} AS NEW").replace("%", "%%")
+        return f"{sql} WHERE {where}"
+
+    def values(self, trigger: Trigger, body: Copy) -> dict[str, str]:
+        """Return what is written, by column."""
+        values = {
+            "hr_created_at": self.now(),
+            "hr_operation": self.text(body.operation or trigger.operation),
+            "hr_label": self.text(body.label),
+        }
+        if self.features.transaction_ids:
+            values["hr_txid"] = self.told("transaction")
+        if body.context:
+            values["hr_context_id"] = self.told(CONTEXT)
+        for into, column, *table in body.columns:
+            values[into] = self._source(trigger, body, column, table)
+        return values
+
+    def joins(self, trigger: Trigger, body: Copy) -> str:
+        """Return the clauses that join the other tables that have a part of the row."""
+        return "".join(
+            f" INNER JOIN {self.name(join.table)} ON {self.name(join.table)}."
+            f"{self.name(join.column)} = " + self._source(trigger, body, join.to_column, [join.to])
+            for join in body.joins
+        )
+
+    def _source(self, trigger: Trigger, body: Copy, column: str, table: Iterable[str]) -> str:
+        for other in table:
+            if other != trigger.table:
+                return f"{self.name(other)}.{self.name(column)}"
+        return self.column(body.row, column)
+
+    def rows_of(self, trigger: Trigger) -> set[str]:
+        """Return which sides of the row a trigger looks at."""
+        sides = set() if trigger.condition is None else {*trigger.condition.sides()}
+        if isinstance(trigger.body, Copy):
+            sides.add(trigger.body.row)
+        return sides & {"insert": {NEW}, "delete": {OLD}}.get(trigger.operation, {OLD, NEW})
+
+
+def read_mark(text: str) -> tuple[str, str, bool] | None:
+    """Return the hash, the table and the state that a trigger carries, or None: not ours."""
+    found = MARK.search(text)
+    return found and (found[1], unquote(found[2]), found[3] == "on")  # type: ignore[return-value]

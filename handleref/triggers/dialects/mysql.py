@@ -1,0 +1,125 @@
+"""Triggers as MariaDB has them: for rows, with conditions in their body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.db import DatabaseError
+
+from handleref.triggers.base import NEW, OLD, Refuse, Trigger
+from handleref.triggers.dialects.base import CONTEXT, Dialect, Features, Installed, read_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+TOLD: Final = {CONTEXT: "@handleref_context"}
+
+# The server's number for: the binary log is on, and you have no SUPER.
+NO_SUPER: Final = 1419
+# The number by which Django knows a constraint that fails.
+CONSTRAINT_FAILED: Final = 4025
+
+CREATE: Final = """\
+CREATE OR REPLACE TRIGGER {name} {timing} {operation} ON {table} FOR EACH ROW
+BEGIN
+  /* {mark} */
+  {body}
+END"""
+
+
+class MariaDB(Dialect):
+    """How MariaDB speaks of triggers."""
+
+    title = "MariaDB"
+    features: ClassVar[Features] = Features(
+        statement_level=False,
+        truncate=False,
+        cascades=False,
+        replace=True,
+        switches=False,
+        survives_rebuild=True,
+        transaction_ids=False,
+        memory="session",
+    )
+
+    def text(self, value: str) -> str:
+        return super().text(value.replace("\\", "\\\\"))
+
+    def distinct(self, column: str, *, as_text: bool) -> str:
+        old, new = self.column(OLD, column), self.column(NEW, column)
+        # A collation may call different texts equal, and a number's text may be cut short.
+        return f"NOT ({old} <=> {new} AND BINARY {old} <=> BINARY {new})"
+
+    def now(self) -> str:
+        zone = self.connection.timezone_name
+        if zone == "UTC":
+            return "UTC_TIMESTAMP(6)"
+        return f"CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', {self.text(zone)})"
+
+    def told(self, key: str) -> str:
+        return TOLD[key]
+
+    def not_suspended(self, keys: Sequence[str]) -> str:
+        found = " + ".join(f"LOCATE({self.text(f'|{key}|')}, @handleref_suspended)" for key in keys)
+        return f"(@handleref_suspended IS NULL OR {found} = 0)"
+
+    def render(self, trigger: Trigger, mark: str) -> str:
+        if isinstance(trigger.body, Refuse):
+            body = (
+                f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = {CONSTRAINT_FAILED},"
+                f" MESSAGE_TEXT = {self.text(trigger.body.message)}"
+            )
+        else:
+            body = self.insertion(trigger)
+        conditions = [self.not_suspended(trigger.keys), self.condition(trigger)]
+        whole = f"IF {' AND '.join(filter(None, conditions))} THEN {body}; END IF;"
+        return CREATE.format(
+            name=self.name(trigger.name),
+            timing=trigger.timing.upper(),
+            operation=trigger.operation.upper(),
+            table=self.name(trigger.table),
+            mark=mark,
+            body="" if mark.endswith(":off") else whole,
+        )
+
+    def drop(self, name: str, table: str) -> list[str]:
+        return [f"DROP TRIGGER IF EXISTS {self.name(name)}"]
+
+    def installed(self) -> list[Installed]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT"
+                " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
+                " AND ACTION_STATEMENT LIKE '%%handleref:%%' ORDER BY TRIGGER_NAME",
+                (),
+            )
+            rows = cursor.fetchall()
+        marked = [(name, table, read_mark(body)) for name, table, body in rows]
+        return [Installed(name, table, *mark) for name, table, mark in marked if mark]
+
+    def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:
+        return self.create(trigger, enabled=enabled)
+
+    def tell(self, told: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
+        return [("SET " + ", ".join(f"@handleref_{key} = %s" for key in told), (*told.values(),))]
+
+    def create_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
+        sql = super().create_in_migration(trigger, editor)
+        if editor.collect_sql or not sql:
+            return sql
+        # Run here and now: what fails at the end of a migration leaves half of it behind, as
+        # no change of the schema is taken back.
+        try:
+            editor.execute(sql, params=None)
+        except DatabaseError as error:
+            if not self.is_refused(error):
+                raise
+        return ""
+
+    def is_refused(self, error: DatabaseError) -> bool:
+        return bool(error.args) and error.args[0] == NO_SUPER
+
+
+DIALECT = MariaDB

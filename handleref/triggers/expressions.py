@@ -1,0 +1,144 @@
+"""Conditions as triggers carry them: they name columns, and can be put into a migration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from handleref.triggers.base import NEW, OLD, Value
+from handleref.triggers.lookups import compile_lookup, references
+
+if TYPE_CHECKING:
+    from handleref.triggers.dialects.base import Dialect
+    from handleref.triggers.fields import Column
+
+BOTH: Final = frozenset({OLD, NEW})
+
+
+class Bound(Value, ABC):
+    """A condition on the row that a trigger sees."""
+
+    @abstractmethod
+    def sql(self, dialect: Dialect) -> str:
+        """Return it as SQL over ``OLD`` and ``NEW``."""
+
+    @abstractmethod
+    def columns(self) -> set[str]:
+        """Return the names of the columns that it looks at, as far as it knows."""
+
+    @abstractmethod
+    def sides(self) -> frozenset[str]:
+        """Return which sides of the row it looks at: ``"old"``, ``"new"``."""
+
+
+@dataclass(frozen=True)
+class Changes(Bound):
+    """Whether columns changed.
+
+    :ivar of: the columns.
+    :ivar every: whether it takes all of them, or any.
+    :ivar unchanged: whether they must have stayed as they were instead.
+    :ivar as_text: those of them that are compared by their text.
+    """
+
+    of: tuple[str, ...]
+    every: bool = False
+    unchanged: bool = False
+    as_text: tuple[str, ...] = ()
+
+    def sql(self, dialect: Dialect) -> str:
+        tests = [dialect.distinct(column, as_text=column in self.as_text) for column in self.of]
+        # "Any stayed" is "not all changed": one NOT around the tests instead of one in each.
+        joined = (" AND " if self.every is not self.unchanged else " OR ").join(tests)
+        return f"(NOT ({joined}))" if self.unchanged else f"({joined})"
+
+    def columns(self) -> set[str]:
+        return {*self.of}
+
+    def sides(self) -> frozenset[str]:
+        return BOTH
+
+
+@dataclass(frozen=True)
+class Raw(Bound):
+    """SQL as it was given."""
+
+    text: str
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"({self.text})"
+
+    def columns(self) -> set[str]:
+        return set()
+
+    def sides(self) -> frozenset[str]:
+        return BOTH
+
+
+@dataclass(frozen=True)
+class Compared(Bound):
+    """A lookup of Django's, such as ``old__price__gt=F("new__price")``.
+
+    :ivar name: the side, the field and the lookup.
+    :ivar value: what it is compared with.
+    :ivar fields: the fields that both name.
+    """
+
+    name: str
+    value: Any
+    fields: tuple[Column, ...]
+
+    def __hash__(self) -> int:
+        # The value may be a list.
+        return hash((self.name, self.fields))
+
+    def sql(self, dialect: Dialect) -> str:
+        # Two-valued, as filter() and exclude() are: NULL is no match, and the opposite is one.
+        return f"(({compile_lookup(self.name, self.value, self.fields, dialect)}) IS TRUE)"
+
+    def columns(self) -> set[str]:
+        return {field.column for field in self.fields}
+
+    def sides(self) -> frozenset[str]:
+        return frozenset(side for side, _ in references(self.name, self.value))
+
+
+@dataclass(frozen=True)
+class Every(Bound):
+    """Several conditions, all of which must hold."""
+
+    parts: tuple[Bound, ...]
+    word: ClassVar[str] = " AND "
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"({self.word.join(part.sql(dialect) for part in self.parts)})"
+
+    def columns(self) -> set[str]:
+        return {column for part in self.parts for column in part.columns()}
+
+    def sides(self) -> frozenset[str]:
+        return frozenset(side for part in self.parts for side in part.sides())
+
+
+@dataclass(frozen=True)
+class Either(Every):
+    """Several conditions, any of which must hold."""
+
+    word: ClassVar[str] = " OR "
+
+
+@dataclass(frozen=True)
+class Not(Bound):
+    """The opposite of a condition; where that is unknown, so is this."""
+
+    part: Bound
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"(NOT {self.part.sql(dialect)})"
+
+    def columns(self) -> set[str]:
+        return self.part.columns()
+
+    def sides(self) -> frozenset[str]:
+        return self.part.sides()

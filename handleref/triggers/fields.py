@@ -1,0 +1,125 @@
+"""Fields as columns of another table: the type stays, what only their own table needs goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.db.models import Field
+
+from handleref.triggers.base import Value
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+# Numbers that a table gives out are plain numbers everywhere else.
+AUTOMATIC: Final = {
+    models.SmallAutoField: models.SmallIntegerField,
+    models.BigAutoField: models.BigIntegerField,
+    models.AutoField: models.IntegerField,
+}
+
+# What a field says of its own table, or to forms, and what would write by itself.
+LEFT_OUT: Final = frozenset(
+    {
+        "auto_now",
+        "auto_now_add",
+        "choices",
+        "db_default",
+        "db_index",
+        "db_tablespace",
+        "default",
+        "error_messages",
+        "height_field",
+        "limit_choices_to",
+        "primary_key",
+        "related_name",
+        "related_query_name",
+        "unique",
+        "unique_for_date",
+        "unique_for_month",
+        "unique_for_year",
+        "validators",
+        "width_field",
+    }
+)
+
+
+def plain(field: Field[Any, Any], **overrides: Any) -> Field[Any, Any]:
+    """Return a new field of the same column type that is not bound to a model.
+
+    Numbers given out automatically become plain ones, computed columns those of
+    what they compute.
+
+    :param overrides: keyword arguments of the new field.
+    """
+    if isinstance(field, models.GeneratedField):
+        computed = plain(field.output_field, null=True, **overrides)
+        computed.db_column = computed.db_column or field.db_column
+        return computed
+    for automatic, number in AUTOMATIC.items():
+        if isinstance(field, automatic):
+            return number(**{"db_column": field.db_column, "null": field.null} | overrides)
+    _, path, args, kwargs = field.deconstruct()
+    kept = {name: value for name, value in kwargs.items() if name not in LEFT_OUT}
+    return type(field)(*args, **kept | overrides)
+
+
+def column_type(field: Field[Any, Any]) -> Field[Any, Any]:
+    """Return a plain field of the type that the column of a field has."""
+    while field.remote_field is not None:
+        field = field.target_field
+    return plain(field)
+
+
+def find(model: type[Model], name: str) -> Field[Any, Any]:
+    """Return the field of a model that has the name, or whose column attribute has it.
+
+    :raises ValueError: naming what there is.
+    """
+    for field in model._meta.concrete_fields:
+        if name in {field.name, field.attname} and field.column is not None:
+            return field
+    known = ", ".join(field.name for field in model._meta.concrete_fields)
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        raise ValueError(f"{model._meta.label} has no field {name!r}: it has {known}.") from None
+    raise ValueError(f"{model._meta.label}.{name} has no column: choose from {known}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Column(Value):
+    """A field that a condition names.
+
+    :ivar name: what the condition calls it.
+    :ivar column: its column.
+    :ivar field: a field of the same type.
+    """
+
+    name: str
+    column: str
+    field: Field[Any, Any]
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return self.name, self.column, deep(self.field)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Column) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.column))
+
+
+def deep(value: Any) -> Any:
+    """Return a value with the fields in it taken apart, so that it can be compared."""
+    if isinstance(value, Field):
+        return value.deconstruct()[1], [deep(part) for part in value.deconstruct()[2:]]
+    if isinstance(value, dict):
+        return {name: deep(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [deep(part) for part in value]
+    return value

@@ -17,7 +17,6 @@ class HandleRefConfig(AppConfig):
         import handleref.checks
         import handleref.references.since  # noqa: F401
         from handleref.references.installation import create_permissions
-
         from handleref.triggers import lifecycle, session
 
         post_migrate.connect(create_permissions, dispatch_uid="handleref.references.permissions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,8 +16,10 @@ class EventsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Keep records of suspensions."""
+        """Register the checks, and keep records of suspensions."""
+        from handleref.events.checks import check_events
         from handleref.events.recording import record_suspension
         from handleref.triggers.suspension import suspended
 
+        register(check_events, Tags.models)
         suspended.connect(record_suspension, dispatch_uid="handleref.events.suspended")

@@ -37,7 +37,9 @@ class Tracking:
     :ivar fields: the names of the fields that are copied.
     :ivar append_only: whether events can neither be changed nor deleted.
     :ivar level: the level of trackers that name none, or None.
-    :ivar owner: the field by which a row through which many meet many knows its owner.
+    :ivar subject: whose timeline the events belong to, where that is another model: the
+        owner of a many-to-many field whose rows are tracked.
+    :ivar owner: the field by which such a row knows its owner.
     """
 
     model: type[Model]
@@ -45,12 +47,21 @@ class Tracking:
     fields: tuple[str, ...]
     append_only: bool = False
     level: Any = None
+    subject: type[Model] | None = None
     owner: str = ""
     labels: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         labels = frozenset(label for each in self.trackers for label in each.labels)
         object.__setattr__(self, "labels", labels)
+
+    def keys(self, label: str) -> tuple[str, ...]:
+        """Return the names by which the trigger of a label can be suspended."""
+        models = [self.model._meta.concrete_model, self.subject]
+        options = [model._meta for model in models if model is not None]
+        apps = {each.app_label: None for each in options}
+        names = [each.label_lower for each in options]
+        return ("*", *apps, *names, *(f"{name}:{label}" for name in names))
 
     @property
     def copied(self) -> list[Field[Any, Any]]:

@@ -11,12 +11,12 @@ from handleref.triggers.base import NEW, Copy, Join, Operation, Trigger
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from django.db.models import Field, Model
+    from django.db.models import Model
 
     from handleref.events.base import Event
 
     # A child, its parent, and the child's field that refers to the parent.
-    Link = tuple[type[Model], type[Model], Field[Any, Any]]
+    Link = tuple[type[Model], type[Model], Any]
 
 
 def tables(model: type[Model], operation: Operation) -> list[type[Model]]:
@@ -44,7 +44,7 @@ def body(event_model: type[Event], table: type[Model], *, row: str, label: str) 
     """Return what a trigger on one of a model's tables copies."""
     tracking = event_model.hr_tracking
     columns = [*_columns(event_model, table)]
-    needed = {each[2] for each in columns if len(each) > 2}
+    needed = {other for _, _, *others in columns for other in others}
     model = concrete(tracking.model)
     if table is not model:
         # Only those rows of a parent are meant that the model has.

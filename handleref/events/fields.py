@@ -67,7 +67,7 @@ def mirror(field: Field[Any, Any]) -> Field[Any, Any]:
         db_column=field.db_column,
         null=field.null,
         blank=field.blank,
-        verbose_name=relation._verbose_name,
+        verbose_name=vars(relation).get("_verbose_name"),
         **LOOSE,
     )
 

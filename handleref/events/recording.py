@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, router
 from django.utils import timezone
 
-from handleref.events.base import MANUAL, Event
+from handleref.events.base import Event
 from handleref.events.copying import by_hand, concrete
 from handleref.events.models import Suspension
 from handleref.events.tracking import event_models
@@ -60,9 +60,7 @@ def _labelled(model: type[Model], label: str) -> type[Event]:
     return found[0]
 
 
-def record_suspension(
-    sender: Any, targets: Iterable[str], reason: str, using: str, **_: Any
-) -> None:
+def record_suspension(targets: Iterable[str], reason: str, using: str, **_: Any) -> None:
     """Write down that triggers were suspended; a receiver of ``suspended``."""
     Suspension.objects.using(using).create(
         created_at=timezone.now(), targets=" ".join(targets), reason=reason

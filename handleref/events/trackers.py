@@ -109,7 +109,7 @@ class RowEvent(Tracker):
         super().__init__(label)
         self.operations = operation or self.operation or Operation(0)
         self.side = row or self.row or ""
-        given = self.condition if isinstance(condition, Unset) else condition
+        given: Any = self.condition if isinstance(condition, Unset) else condition
         self.when = given if given is None or given is UNSET else declared(given)
         self.at = level or self.level
         self._check()
@@ -127,8 +127,7 @@ class RowEvent(Tracker):
         """Return what must hold for an operation."""
         if self.when is UNSET:
             return AnyChange() if operation is Update else None
-        when: Declared | None = self.when
-        return when
+        return None if self.when is None else declared(self.when)
 
     def indexes(self, event_model: type[Event]) -> Iterator[TriggerIndex]:
         for operation in self.operations:
@@ -153,20 +152,16 @@ class RowEvent(Tracker):
         tracking = event_model.hr_tracking
         condition = self.condition_for(operation)
         level = self.at or tracking.level or Statement
-        name = tracking.model._meta.concrete_model._meta
         return Trigger(
             name=trigger_name(event_model, table, self.own_label, operation.word),
             table=table._meta.db_table,
             operation=operation.word,
             level=str(level.name).lower(),
-            condition=condition and condition.bind(tracking.model, tracking.copied, table),
+            condition=None
+            if condition is None
+            else condition.bind(tracking.model, tracking.copied, table),
             body=body(event_model, table, row=self.side, label=self.own_label),
-            keys=(
-                "*",
-                name.app_label,
-                name.label_lower,
-                f"{name.label_lower}:{self.own_label}",
-            ),
+            keys=tracking.keys(self.own_label),
         )
 
 
@@ -228,6 +223,6 @@ def refusals(event_model: type[Event]) -> Iterator[TriggerIndex]:
 def trigger_name(event_model: type[Event], table: type[Model], label: str, operation: str) -> str:
     """Return what the database calls a trigger: readable, unique, short enough for all."""
     readable = re.sub(r"\W+", "_", label.lower(), flags=re.ASCII).strip("_")[:12]
-    whole = "|".join([event_model._meta.db_table, table._meta.db_table, label, operation])
+    whole = f"{event_model._meta.db_table}|{table._meta.db_table}|{label}|{operation}"
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return f"hr_{readable}_{operation[:3]}_{digest}"

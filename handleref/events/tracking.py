@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
-from django.db.models import Index, Model
+from django.db.models import Model
 from django.db.models.fields.related import lazy_related_operation
 from django.db.models.signals import class_prepared
 
@@ -18,10 +18,13 @@ from handleref.events.fields import (
     Default,
     ObjForeignKey,
     chosen,
-    context_field as context_foreign_key,
     has_composite_key,
     mirror,
 )
+from handleref.events.fields import (
+    context_field as context_foreign_key,
+)
+from handleref.events.registry import event_models, is_real
 from handleref.events.trackers import (
     DEFAULT_TRACKERS,
     DeleteEvent,
@@ -33,7 +36,6 @@ from handleref.events.trackers import (
     Snapshot,
     Tracker,
     UpdateEvent,
-    refusals,
 )
 from handleref.triggers.base import Delete, Insert, Level, Row, Statement, Update
 from handleref.triggers.conditions import (
@@ -74,14 +76,8 @@ if TYPE_CHECKING:
     from django.db.models import ForeignKey
 
 M = TypeVar("M", bound=type[Model])
-# The event models that track a model, and what an abstract model hands on to its children.
-_event_models: dict[type[Model], list[type[Event]]] = {}
+# What abstract models hand on to their children.
 _handed_on: dict[type[Model], list[tuple[tuple[Tracker, ...], dict[str, Any]]]] = {}
-
-
-def event_models(model: type[Model]) -> list[type[Event]]:
-    """Return the models of the events of a model, in the order of their declaration."""
-    return [*_event_models.get(concrete(model), ())]
 
 
 def track(*trackers: Tracker, m2m: Iterable[str] = (), **options: Any) -> Callable[[M], M]:
@@ -199,7 +195,7 @@ def _made(
     module = _module(model, app_label)
     if hasattr(sys.modules.get(module), name):
         raise ValueError(f"{module} has a {name} already: give another model_name.")
-    body = {field.name: mirror(field) for field in tracking.copied}
+    body: dict[str, Any] = {field.name: mirror(field) for field in tracking.copied}
     clashes = sorted(each for each in body if each.startswith("hr_"))
     if clashes:
         raise ValueError(f"{model._meta.label} has fields whose names are ours: {clashes}.")
@@ -210,7 +206,8 @@ def _made(
         "hr_tracking": tracking,
         "Meta": type("Meta", (), {"app_label": app_label, **meta}),
     }
-    made: type[Event] = type(bases[0])(name, bases, body)
+    metaclass: Any = type(bases[0])
+    made: type[Event] = metaclass(name, bases, body)
     if not meta.get("abstract"):
         setattr(sys.modules[module], name, made)
     return made
@@ -223,50 +220,17 @@ def _module(model: type[Model], app_label: str) -> str:
     try:
         config = apps.app_configs[app_label]
     except KeyError:
-        raise ValueError(f"There is no app {app_label!r} for the events of {model._meta.label}.")
+        label = model._meta.label
+        raise ValueError(f"There is no app {app_label!r} for the events of {label}.") from None
     return f"{config.name}.models"
 
 
-def finish(sender: type[Model], **_: Any) -> None:
-    """Give an event model its triggers, and children what their bases hand on.
-
-    A receiver of ``class_prepared``, so that models written by hand on an abstract
-    event model are finished as well.
-    """
-    if issubclass(sender, Event):
-        if hasattr(sender, "hr_tracking"):
-            _place_triggers(sender)
-    elif not sender._meta.proxy and _is_real(sender):
+def hand_on(sender: type[Model], **_: Any) -> None:
+    """Track a model whose abstract bases are tracked; a receiver of ``class_prepared``."""
+    if is_real(sender) and not sender._meta.proxy and not issubclass(sender, Event):
         for base in sender.__mro__[1:]:
             for trackers, options in _handed_on.get(base, ()):
                 track(*trackers, **options)(sender)
-
-
-def _is_real(model: type[Model]) -> bool:
-    """Tell whether a model is one of the project's, not one of a migration's."""
-    return model._meta.apps is apps
-
-
-def _place_triggers(event_model: type[Event]) -> None:
-    tracking, options = event_model.hr_tracking, event_model._meta
-    if not _is_real(event_model):
-        return
-    _event_models.setdefault(concrete(tracking.model), []).append(event_model)
-    names = {field.name for field in options.local_fields}
-    keys = ["hr_obj"] if "hr_obj" in names else _key_fields(tracking, names)
-    added = [Index(fields=[*keys, "hr_id"])] if keys else []
-    for index in added:
-        index.set_name_with_model(event_model)
-    triggers = [index for each in tracking.trackers for index in each.indexes(event_model)]
-    if tracking.append_only:
-        triggers += refusals(event_model)
-    options.indexes = [*options.indexes, *added, *triggers]
-    options.original_attrs["indexes"] = options.indexes
-
-
-def _key_fields(tracking: Tracking, names: set[str]) -> list[str]:
-    keys = [field.name for field in tracking.model._meta.pk_fields]
-    return keys if {*keys} <= names else []
 
 
 def _track_many(model: type[Model], name: str, options: dict[str, Any]) -> None:
@@ -287,6 +251,7 @@ def _track_many(model: type[Model], name: str, options: dict[str, Any]) -> None:
             fields=chosen(through, None, None),
             append_only=shared.get("append_only", False),
             level=shared.get("level"),
+            subject=owner,
             owner=field.m2m_field_name(),
         )
         title = "".join(part.capitalize() for part in name.split("_"))
@@ -306,4 +271,4 @@ def _track_many(model: type[Model], name: str, options: dict[str, Any]) -> None:
     lazy_related_operation(make, model, field.remote_field.through, field.remote_field.model)
 
 
-class_prepared.connect(finish, dispatch_uid="handleref.events.finish")
+class_prepared.connect(hand_on, dispatch_uid="handleref.events.hand_on")

@@ -7,7 +7,7 @@ from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from handleref.triggers.conditions import Bound
+    from handleref.triggers.expressions import Bound
 
 OLD: Final = "old"
 NEW: Final = "new"

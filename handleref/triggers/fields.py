@@ -56,22 +56,24 @@ def plain(field: Field[Any, Any], **overrides: Any) -> Field[Any, Any]:
     :param overrides: keyword arguments of the new field.
     """
     if isinstance(field, models.GeneratedField):
-        computed = plain(field.output_field, null=True, **overrides)
+        output: Any = field.output_field
+        computed = plain(output, null=True, **overrides)
         computed.db_column = computed.db_column or field.db_column
         return computed
     for automatic, number in AUTOMATIC.items():
         if isinstance(field, automatic):
             return number(**{"db_column": field.db_column, "null": field.null} | overrides)
-    _, path, args, kwargs = field.deconstruct()
+    _, _, args, kwargs = field.deconstruct()
     kept = {name: value for name, value in kwargs.items() if name not in LEFT_OUT}
     return type(field)(*args, **kept | overrides)
 
 
 def column_type(field: Field[Any, Any]) -> Field[Any, Any]:
     """Return a plain field of the type that the column of a field has."""
-    while field.remote_field is not None:
-        field = field.target_field
-    return plain(field)
+    found: Any = field
+    while found.remote_field is not None:
+        found = found.target_field
+    return plain(found)
 
 
 def find(model: type[Model], name: str) -> Field[Any, Any]:

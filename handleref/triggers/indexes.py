@@ -44,12 +44,12 @@ class TriggerIndex(Index):
             self._trigger = self._trigger()
         return self._trigger
 
-    def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:  # type: ignore[override]
+    def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:
         return "handleref.triggers.TriggerIndex", (), {"name": self.name, "trigger": self.trigger}
 
-    def create_sql(
+    def create_sql(  # type: ignore[override]  # Django runs any text
         self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **_: Any
-    ) -> str:  # type: ignore[override]
+    ) -> str:
         """Return the SQL that creates the trigger, or nothing where its table is missing."""
         dialect = dialect_of(schema_editor.connection)
         if dialect is None:
@@ -58,7 +58,7 @@ class TriggerIndex(Index):
 
     def remove_sql(
         self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor, **_: Any
-    ) -> str:  # type: ignore[override]
+    ) -> str:
         """Return the SQL that removes the trigger, if it is there."""
         dialect = dialect_of(schema_editor.connection)
         if dialect is None:

@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 
 from handleref.triggers.dialects import dialect_of
 from handleref.triggers.indexes import TriggerIndex
+from handleref.triggers.suspension import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from handleref.triggers.base import Trigger
     from handleref.triggers.dialects.base import Dialect, Installed
+    from handleref.triggers.suspension import Target
 
 INSTALLED: Final = "installed"
 DISABLED: Final = "disabled"
@@ -49,38 +51,42 @@ class Status:
 
 
 def declared(
-    using: str, apps: Apps = installed_apps, models: Collection[type[Model]] | None = None
+    using: str, apps: Apps = installed_apps, targets: Collection[Target] = ()
 ) -> dict[Trigger, type[Model]]:
     """Return the triggers that models declare for a database, with those models.
 
     :param apps: whose models; those of a migration, too.
-    :param models: only these, by default all.
+    :param targets: only the triggers that :class:`~handleref.triggers.suspension.suspend`
+        would suspend for these, or that event models among them declare; by default all.
     """
     dialect = dialect_of(connections[using])
+    names = {key_of(target) for target in targets}
     return {
         index.trigger: model
         for model in apps.get_models(include_auto_created=True)
-        if models is None or model in models
         if model._meta.managed and not model._meta.proxy
         if router.allow_migrate_model(using, model)
         for index in model._meta.indexes
         if isinstance(index, TriggerIndex)
         if dialect is not None and dialect.supports(index.trigger)
+        if not names or names & {*index.trigger.keys, *_names(model)}
     }
 
 
-def status(
-    using: str = DEFAULT_DB_ALIAS, models: Collection[type[Model]] | None = None
-) -> list[Status]:
+def _names(model: type[Model]) -> tuple[str, str]:
+    return model._meta.app_label, model._meta.label_lower
+
+
+def status(using: str = DEFAULT_DB_ALIAS, targets: Collection[Target] = ()) -> list[Status]:
     """Return what has become of each trigger, declared or found, sorted by table and name.
 
     :param using: the alias of the database.
-    :param models: only the triggers that these models declare; orphans are nobody's.
+    :param targets: as in :func:`declared`; orphans are nobody's.
     """
     dialect = dialect_of(connections[using])
     if dialect is None:
         return []
-    wanted = declared(using, models=models)
+    wanted = declared(using, targets=targets)
     found = {(each.name, each.table): each for each in dialect.installed()}
     rows = [
         Status(
@@ -92,7 +98,7 @@ def status(
         )
         for trigger, model in wanted.items()
     ]
-    if models is None:
+    if not targets:
         rows += [Status(each.name, each.table, ORPHANED) for each in found.values()]
     return sorted(rows, key=lambda row: (row.table, row.name))
 
@@ -105,42 +111,34 @@ def _state(dialect: Dialect, trigger: Trigger, found: Installed | None) -> str:
     return INSTALLED if found.enabled else DISABLED
 
 
-def install(
-    using: str = DEFAULT_DB_ALIAS, models: Collection[type[Model]] | None = None
-) -> list[Status]:
+def install(using: str = DEFAULT_DB_ALIAS, targets: Collection[Target] = ()) -> list[Status]:
     """Create the triggers that are missing, and bring outdated ones up to date.
 
     :returns: what was done; a trigger that is disabled stays so.
     """
-    todo = [row for row in status(using, models) if row.state in {MISSING, OUTDATED}]
+    todo = [row for row in status(using, targets) if row.state in {MISSING, OUTDATED}]
     _each(using, todo, _creation)
     return todo
 
 
-def uninstall(
-    using: str = DEFAULT_DB_ALIAS, models: Collection[type[Model]] | None = None
-) -> list[Status]:
-    """Remove triggers that models declare, with their functions, and return what was there."""
+def uninstall(using: str = DEFAULT_DB_ALIAS, targets: Collection[Target] = ()) -> list[Status]:
+    """Remove triggers that are declared, with their functions, and return what was there."""
     there = {INSTALLED, OUTDATED, DISABLED}
-    todo = [row for row in status(using, models) if row.state in there]
+    todo = [row for row in status(using, targets) if row.state in there]
     _each(using, todo, _removal)
     return todo
 
 
-def enable(
-    using: str = DEFAULT_DB_ALIAS, models: Collection[type[Model]] | None = None
-) -> list[Status]:
+def enable(using: str = DEFAULT_DB_ALIAS, targets: Collection[Target] = ()) -> list[Status]:
     """Switch on the triggers that are disabled, and return them."""
-    todo = [row for row in status(using, models) if row.state == DISABLED]
+    todo = [row for row in status(using, targets) if row.state == DISABLED]
     _each(using, todo, lambda dialect, row: dialect.switch(_of(row), enabled=True))
     return todo
 
 
-def disable(
-    using: str = DEFAULT_DB_ALIAS, models: Collection[type[Model]] | None = None
-) -> list[Status]:
+def disable(using: str = DEFAULT_DB_ALIAS, targets: Collection[Target] = ()) -> list[Status]:
     """Switch off triggers for every program that writes, until :func:`enable`; return them."""
-    todo = [row for row in status(using, models) if row.state == INSTALLED]
+    todo = [row for row in status(using, targets) if row.state == INSTALLED]
     _each(using, todo, lambda dialect, row: dialect.switch(_of(row), enabled=False))
     return todo
 
@@ -152,19 +150,18 @@ def prune(using: str = DEFAULT_DB_ALIAS) -> list[Status]:
     return todo
 
 
-def script(
-    using: str = DEFAULT_DB_ALIAS, models: Collection[type[Model]] | None = None
-) -> Iterator[str]:
+def script(using: str = DEFAULT_DB_ALIAS, targets: Collection[Target] = ()) -> Iterator[str]:
     """Yield the statements that an administrator would run to install every trigger."""
     dialect = dialect_of(connections[using])
     if dialect is not None:
-        for trigger in declared(using, models=models):
+        for trigger in declared(using, targets=targets):
             yield from dialect.create(trigger)
 
 
-def _of(row: Status) -> Trigger:
-    assert row.trigger is not None
-    return row.trigger
+def _of(row: Any) -> Trigger:
+    """Return the trigger of a row that is no orphan."""
+    trigger: Trigger = row.trigger
+    return trigger
 
 
 def _creation(dialect: Dialect, row: Status) -> list[str]:

@@ -29,7 +29,7 @@ class RowColumn(Expression):
         self.side = side
         self.column = column
 
-    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[()]]:  # type: ignore[override]
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[()]]:
         return f"{self.side.upper()}.{connection.ops.quote_name(self.column)}", ()
 
 
@@ -53,9 +53,9 @@ def references(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def references_in(value: Any) -> Iterator[tuple[str, str]]:
     """Yield the side and the field of each ``F()`` in a value."""
     if isinstance(value, F):
-        yield split(value.name)[:2]
+        yield split(named(value))[:2]
     elif isinstance(value, Q):
-        raise ValueError(f"A value of a condition cannot hold a Q: {value!r}.")
+        raise TypeError(f"A value of a condition cannot hold a Q: {value!r}.")
     elif isinstance(value, list | tuple):
         for part in value:
             yield from references_in(part)
@@ -64,9 +64,15 @@ def references_in(value: Any) -> Iterator[tuple[str, str]]:
             yield from references_in(part)
 
 
+def named(reference: F) -> str:
+    """Return what an ``F()`` refers to."""
+    name: str = vars(reference)["name"]
+    return name
+
+
 def compile_lookup(name: str, value: Any, fields: Sequence[Column], dialect: Dialect) -> str:
     """Return a lookup as SQL, its values written by the rules of the database."""
-    query = Query(None)  # type: ignore[arg-type]
+    query = Query(None)
     known = {field.name: field for field in fields}
     side, field, lookups = split(name)
     left = _column(known, side, field)
@@ -86,10 +92,10 @@ def _column(known: dict[str, Column], side: str, name: str) -> RowColumn:
 def _resolved(value: Any, known: dict[str, Column]) -> Any:
     """Return a value with each ``F()`` in it replaced by the column of the row."""
     if isinstance(value, F):
-        side, name, transforms = split(value.name)
+        side, name, transforms = split(named(value))
         column: Any = _column(known, side, name)
         for transform in transforms:
-            column = Query(None).try_transform(column, transform)  # type: ignore[arg-type]
+            column = Query(None).try_transform(column, transform)
         return column
     if isinstance(value, list | tuple):
         return type(value)(_resolved(part, known) for part in value)

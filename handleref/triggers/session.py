@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
+    from handleref.triggers.dialects.base import Dialect
+
     Told = Mapping[str, str]
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -70,16 +72,14 @@ class Courier:
     An execute wrapper, the outermost: no other sees its statements.
     """
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        dialect = dialect_of(connection)
-        assert dialect is not None
+    def __init__(self, connection: BaseDatabaseWrapper, dialect: Dialect) -> None:
         self.connection = connection
         self.dialect = dialect
         self.delivered: Told | None = NOTHING
         self.to: Any = None
 
     def __call__(
-        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any
     ) -> Any:
         wanted = told(self.connection.alias)
         if not wanted and self.delivered is not None and not self.delivered:
@@ -138,7 +138,7 @@ class Fetched:
 
     def __init__(self, cursor: Any) -> None:
         self.cursor = cursor
-        self.rows = cursor.fetchall()
+        self.rows: list[Any] = cursor.fetchall()
 
     def fetchone(self) -> Any:
         return self.rows.pop(0) if self.rows else None
@@ -169,7 +169,7 @@ def first_word(sql: Any) -> str:
     text = sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
     text = text.lstrip("( \t\r\n")
     while text.startswith(("--", "/*")):
-        end, length = ("\n", 1) if text.startswith("--") else ("*/", 2)
+        end = "\n" if text.startswith("--") else "*/"
         _, _, text = text.partition(end)
         text = text.lstrip("( \t\r\n")
     return text[:12].split(None, 1)[0].rstrip("(;").lower() if text else ""
@@ -177,11 +177,12 @@ def first_word(sql: Any) -> str:
 
 def attach(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Put a courier on a connection that has none; a receiver of ``connection_created``."""
-    if dialect_of(connection) is None:
+    dialect = dialect_of(connection)
+    if dialect is None:
         return
     if not any(isinstance(wrapper, Courier) for wrapper in connection.execute_wrappers):
         # In front: whoever adds one for a while takes the last one away again.
-        connection.execute_wrappers.insert(0, Courier(connection))
+        connection.execute_wrappers.insert(0, Courier(connection, dialect))
 
 
 def attach_to_all() -> None:

@@ -32,7 +32,7 @@ def key_of(target: Target) -> str:
     :raises ValueError: for a text that is none of these.
     """
     if not isinstance(target, str):
-        return target._meta.concrete_model._meta.label_lower
+        return str(target._meta.concrete_model._meta.label_lower)  # type: ignore[union-attr]
     name, colon, label = target.partition(":")
     app, dot, model = name.partition(".")
     if not app or SEPARATOR in target or (colon and not (dot and label)) or (dot and not model):

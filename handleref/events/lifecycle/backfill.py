@@ -6,29 +6,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, router, transaction
 
+from handleref.commands import ignore
 from handleref.events.copying import by_hand, concrete
 from handleref.events.recording import stored
 from handleref.triggers.base import NEW
 from handleref.triggers.dialects import dialect_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from django.db.models import Model
 
+    from handleref.commands import Tick
     from handleref.events.base import Event
     from handleref.triggers.dialects.base import Dialect
 
-    # Called with the number of rows just looked at.
-    Tick = Callable[[int], object]
     Key = tuple[Any, ...]
 
 BACKFILL: Final = "backfill"
 BATCH: Final = 5_000
-
-
-def ignore(rows: int) -> None:
-    """Do nothing: nobody watches."""
 
 
 def backfill(
@@ -115,7 +111,7 @@ def _identity(event_model: type[Event]) -> list[tuple[str, str]]:
     model = concrete(tracking.model)
     names = {field.name: field for field in event_model._meta.local_fields}
     keys = model._meta.pk_fields
-    found = [(names[key.name], key) for key in keys if key.name in names]
+    found: list[tuple[Any, Any]] = [(names[key.name], key) for key in keys if key.name in names]
     if tracking.owner:
         # Its index begins with the owner.
         found.insert(0, (names["hr_obj"], model._meta.get_field(tracking.owner)))

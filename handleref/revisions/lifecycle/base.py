@@ -10,21 +10,14 @@ from handleref.references.base import MANY
 from handleref.revisions import dialects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from django.db.models import QuerySet
     from reversion.models import Version
 
-    # Called with the number of rows just dealt with.
-    Tick = Callable[[int], object]
-
 BATCH = 1_000
 # A batch and what came before it, listed twice, stay below SQLite's 32,766 parameters.
 LARGEST = MANY // 2
-
-
-def ignore(rows: int) -> None:
-    """Do nothing: nobody watches."""
 
 
 def checked(batch_size: int) -> int:

@@ -11,12 +11,13 @@ from django.utils.encoding import force_str
 from reversion import is_registered
 from reversion.models import Version
 
+from handleref.commands import ignore
 from handleref.references.base import is_reference
 from handleref.references.expressions import DELETED
 from handleref.revisions import base
 from handleref.revisions.context import create_revision
 from handleref.revisions.diff import Earlier, last_versions, values_of
-from handleref.revisions.lifecycle.base import BATCH, checked, databases, ignore, walk
+from handleref.revisions.lifecycle.base import BATCH, checked, databases, walk
 from handleref.revisions.models import Record
 from handleref.revisions.tracking import touch
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
+    from handleref.commands import Tick
     from handleref.revisions.base import Source
-    from handleref.revisions.lifecycle.base import Tick
 
     Values = Mapping[str, Any]
 

@@ -15,8 +15,9 @@ from django.utils import timezone
 from reversion import is_registered
 from reversion.models import Revision, Version
 
+from handleref.commands import ignore
 from handleref.revisions import base
-from handleref.revisions.lifecycle.base import BATCH, checked, databases, ignore, walk
+from handleref.revisions.lifecycle.base import BATCH, checked, databases, walk
 from handleref.revisions.lifecycle.removal import Removal, Trial
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, QuerySet
 
-    from handleref.revisions.lifecycle.base import Tick
+    from handleref.commands import Tick
 
 
 @dataclass

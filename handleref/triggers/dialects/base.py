@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from handleref.triggers.base import NEW, OLD, Copy, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django.db import DatabaseError
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -32,7 +32,8 @@ class Features:
     """What a database can do.
 
     :ivar statement_level: triggers for statements, with all rows they touched.
-    :ivar truncate: triggers for TRUNCATE.
+    :ivar truncates: TRUNCATE empties a table.
+    :ivar truncate: triggers for it.
     :ivar cascades: foreign keys that cascade in the database run the triggers.
     :ivar replace: REPLACE runs the trigger for the row that it deletes.
     :ivar switches: a trigger can be switched off without being replaced.
@@ -43,6 +44,7 @@ class Features:
     """
 
     statement_level: bool
+    truncates: bool
     truncate: bool
     cascades: bool
     replace: bool
@@ -99,7 +101,7 @@ class Dialect(ABC):
         """Return a text as every database writes it."""
         return "'" + value.replace("'", "''") + "'"
 
-    def check_expression(self, sql: str) -> None:
+    def check_expression(self, sql: str) -> None:  # noqa: B027 - most understand all
         """Refuse SQL that only Django's own connections understand.
 
         :raises ValueError: quoting it.
@@ -144,6 +146,11 @@ class Dialect(ABC):
     def render(self, trigger: Trigger, mark: str) -> str:
         """Return the one statement, or script, that creates the trigger with a mark in it."""
 
+    def script(self, statements: Iterable[str]) -> Iterator[str]:
+        """Yield statements as the database's own client reads them."""
+        for sql in statements:
+            yield f"{sql};"
+
     @abstractmethod
     def drop(self, name: str, table: str) -> list[str]:
         """Return the statements that remove a trigger, if it is there."""
@@ -173,6 +180,14 @@ class Dialect(ABC):
 
     def is_refused(self, error: DatabaseError) -> bool:
         """Tell whether the server refused a trigger for want of a right."""
+        return False
+
+    def lacks_rights(self) -> bool:
+        """Tell whether the server would refuse a trigger for want of a right."""
+        return False
+
+    def hides_replaced_rows(self) -> bool:
+        """Tell whether this connection's REPLACE deletes rows without running triggers."""
         return False
 
     # In migrations
@@ -229,10 +244,10 @@ class Dialect(ABC):
         :param source: where the rows come from, with aliases ``old`` and ``new``;
             by default it is the one row that the trigger sees.
         """
-        body = trigger.body
-        assert isinstance(body, Copy)
+        body: Any = trigger.body
         values = self.values(trigger, body)
-        head = f"INSERT INTO {self.name(body.into)} ({', '.join(map(self.name, values))})"
+        columns = ", ".join(map(self.name, values))
+        head = f"INSERT INTO {self.name(body.into)} ({columns})"
         selected = ", ".join(values.values())
         if not source and not body.joins:
             return f"{head} VALUES ({selected})"
@@ -287,4 +302,4 @@ class Dialect(ABC):
 def read_mark(text: str) -> tuple[str, str, bool] | None:
     """Return the hash, the table and the state that a trigger carries, or None: not ours."""
     found = MARK.search(text)
-    return found and (found[1], unquote(found[2]), found[3] == "on")  # type: ignore[return-value]
+    return (found[1], unquote(found[2]), found[3] == "on") if found else None

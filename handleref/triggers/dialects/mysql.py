@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.db import DatabaseError
@@ -10,7 +11,7 @@ from handleref.triggers.base import NEW, OLD, Refuse, Trigger
 from handleref.triggers.dialects.base import CONTEXT, Dialect, Features, Installed, read_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
@@ -18,6 +19,8 @@ TOLD: Final = {CONTEXT: "@handleref_context"}
 
 # The server's number for: the binary log is on, and you have no SUPER.
 NO_SUPER: Final = 1419
+# What a grant says of whoever may create triggers all the same.
+SUPER: Final = re.compile(r"GRANT (?:ALL PRIVILEGES|.*\bSUPER\b).* ON \*\.\*")
 # The number by which Django knows a constraint that fails.
 CONSTRAINT_FAILED: Final = 4025
 
@@ -35,6 +38,7 @@ class MariaDB(Dialect):
     title = "MariaDB"
     features: ClassVar[Features] = Features(
         statement_level=False,
+        truncates=True,
         truncate=False,
         cascades=False,
         replace=True,
@@ -84,6 +88,13 @@ class MariaDB(Dialect):
             body="" if mark.endswith(":off") else whole,
         )
 
+    def script(self, statements: Iterable[str]) -> Iterator[str]:
+        # Else the client would end a trigger at its first semicolon.
+        yield "DELIMITER //"
+        for sql in statements:
+            yield f"{sql} //"
+        yield "DELIMITER ;"
+
     def drop(self, name: str, table: str) -> list[str]:
         return [f"DROP TRIGGER IF EXISTS {self.name(name)}"]
 
@@ -117,6 +128,15 @@ class MariaDB(Dialect):
             if not self.is_refused(error):
                 raise
         return ""
+
+    def lacks_rights(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT @@log_bin AND NOT @@log_bin_trust_function_creators")
+            if not cursor.fetchone()[0]:
+                return False
+            cursor.execute("SHOW GRANTS")
+            grants = [grant for (grant,) in cursor.fetchall()]
+        return not any(map(SUPER.match, grants))
 
     def is_refused(self, error: DatabaseError) -> bool:
         return bool(error.args) and error.args[0] == NO_SUPER

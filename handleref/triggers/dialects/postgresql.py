@@ -26,6 +26,7 @@ TOLD: Final = {
 # 10 ms instead of 0.2, hence no JIT.
 STATEMENT_SETTINGS: Final = " SET jit = off"
 
+QUOTE: Final = "$handleref$"
 FUNCTION: Final = """\
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql{settings} AS {quote}
 #variable_conflict use_column
@@ -69,6 +70,7 @@ class PostgreSQL(Dialect):
     title = "PostgreSQL"
     features: ClassVar[Features] = Features(
         statement_level=True,
+        truncates=True,
         truncate=True,
         cascades=True,
         replace=True,
@@ -103,12 +105,15 @@ class PostgreSQL(Dialect):
 
     def render(self, trigger: Trigger, mark: str) -> str:
         statement = trigger.level == "statement" or trigger.operation == "truncate"
-        script = FUNCTION.format(
+        body = self._body(trigger, statement=statement)
+        if QUOTE in body:
+            raise ValueError(f"{trigger} cannot contain {QUOTE}: that ends the function.")
+        return FUNCTION.format(
             function=self.name(trigger.name),
             settings=STATEMENT_SETTINGS if statement else "",
-            quote="$handleref$",
+            quote=QUOTE,
             mark=mark,
-            body=self._body(trigger, statement=statement),
+            body=body,
             returned="NULL" if trigger.timing == "after" else "COALESCE(NEW, OLD)",
             name=self.name(trigger.name),
             timing=trigger.timing.upper(),
@@ -118,9 +123,6 @@ class PostgreSQL(Dialect):
             level="STATEMENT" if statement else "ROW",
             guard=self.not_suspended(trigger.keys),
         )
-        if script.count("$handleref$") > 2:
-            raise ValueError(f"{trigger} cannot contain $handleref$: it quotes the function.")
-        return script
 
     def _body(self, trigger: Trigger, *, statement: bool) -> str:
         if isinstance(trigger.body, Refuse):

@@ -37,6 +37,7 @@ class SQLite(Dialect):
     title = "SQLite"
     features: ClassVar[Features] = Features(
         statement_level=False,
+        truncates=False,
         truncate=False,
         cascades=True,
         replace=False,
@@ -104,6 +105,10 @@ class SQLite(Dialect):
 
     def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:
         return self.create(trigger, enabled=enabled)
+
+    def hides_replaced_rows(self) -> bool:
+        with self.connection.cursor() as cursor:
+            return not cursor.execute("PRAGMA recursive_triggers").fetchone()[0]
 
     def tell(self, told: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
         gone = [key for key, value in told.items() if value is None]

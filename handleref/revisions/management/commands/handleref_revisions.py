@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from contextlib import contextmanager
 from datetime import timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from reversion import get_registered_models
 
+from handleref.commands import Progress, amount, find_model, find_models, number
 from handleref.references.base import is_reference
-from handleref.revisions.lifecycle.base import BATCH, LARGEST, ignore
+from handleref.revisions.lifecycle.base import BATCH, LARGEST
 from handleref.revisions.lifecycle.initial import COMMENT, write_first_versions, write_records
 from handleref.revisions.lifecycle.prune import prune
 from handleref.revisions.models import Anchor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from django.core.management.base import CommandParser
     from django.db.models import Model
-
-    from handleref.revisions.lifecycle.base import Tick
 
 LABEL = "app_label[.Model]"
 CENTURY = 36_524
 
 
-class Command(BaseCommand):
+class Command(Progress):
     """Writes first versions, and removes old ones."""
 
     help = "Write a first version for rows that have none, or remove old versions."
@@ -79,7 +74,7 @@ class Command(BaseCommand):
             )
         with self.progress("versions") as tick:
             pruned = prune(
-                [find(label) for label in labels],
+                [find_model(label) for label in labels],
                 older_than=None if days is None else timedelta(days=days),
                 keep=keep,
                 dry_run=options["dry_run"],
@@ -95,19 +90,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{amount(pruned.revisions, 'revision')} removed, left without versions.")
         if options["dry_run"]:
             self.stdout.write("This was a dry run: nothing was written.")
-
-    @contextmanager
-    def progress(self, name: str, rows: int | None = None) -> Iterator[Tick]:
-        """Yield what moves a bar, where there is tqdm and somebody who watches."""
-        try:
-            tqdm = import_module("tqdm").tqdm
-        except ImportError:
-            yield ignore
-            return
-        # The bar goes to stderr; None hides it where that is no terminal.
-        hidden = None if self.stdout.isatty() else True
-        with tqdm(total=rows, desc=name, unit=" rows", leave=False, disable=hidden) as bar:
-            yield bar.update
 
 
 def add_initial(parser: CommandParser) -> None:
@@ -162,17 +144,6 @@ def add_shared(parser: CommandParser) -> None:
     )
 
 
-def number(lowest: int, highest: int = 1_000_000) -> Callable[[str], int]:
-    """Return what reads a number within limits."""
-
-    def read(text: str) -> int:
-        if not (text.isdecimal() and lowest <= int(text) <= highest):
-            raise ArgumentTypeError(f"{text!r} is no number from {lowest:,} to {highest:,}.")
-        return int(text)
-
-    return read
-
-
 def registered(labels: Iterable[str]) -> set[type[Model]]:
     """Return the registered models that are named, or all."""
     known = {*get_registered_models()} - {Anchor}
@@ -184,34 +155,12 @@ def named(label: str, known: set[type[Model]]) -> set[type[Model]]:
 
     :raises CommandError: when there is none.
     """
-    if "." in label:
-        models = {find(label)}
-    else:
-        try:
-            models = {*apps.get_app_config(label).get_models()}
-        except LookupError as error:
-            raise CommandError(str(error)) from error
+    models: set[type[Model]] = find_models(label)
     if not models & known:
         raise CommandError(f"{label} is not registered with django-reversion.")
     return models & known
 
 
-def find(label: str) -> type[Model]:
-    """Return the model that is named.
-
-    :raises CommandError: when there is none.
-    """
-    try:
-        return apps.get_model(label)
-    except (LookupError, ValueError) as error:
-        raise CommandError(f"There is no model {label!r}: write app_label.Model.") from error
-
-
 def first_tables_last(models: Iterable[type[Model]]) -> list[type[Model]]:
     """Return child tables before their bases, whose versions come along with theirs."""
     return sorted(models, key=lambda model: (-len(model._meta.all_parents), model._meta.label))
-
-
-def amount(number: int, thing: str) -> str:
-    """Return a number of things in words."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")

@@ -97,9 +97,10 @@ def track(*trackers: Tracker, m2m: Iterable[str] = (), **options: Any) -> Callab
         if model._meta.abstract:
             _handed_on.setdefault(model, []).append((trackers, {"m2m": tuple(m2m), **options}))
             return model
+        many = [_many_to_many(model, name) for name in m2m]
         create_event_model(model, *trackers, **options)
-        for name in m2m:
-            _track_many(model, name, options)
+        for field in many:
+            _track_many(model, field, options)
         return model
 
     return decorate
@@ -233,11 +234,20 @@ def hand_on(sender: type[Model], **_: Any) -> None:
                 track(*trackers, **options)(sender)
 
 
-def _track_many(model: type[Model], name: str, options: dict[str, Any]) -> None:
+def _many_to_many(model: type[Model], name: str) -> Any:
+    """Return a many-to-many field of a model.
+
+    :raises ValueError: when it has none of that name.
+    """
+    for field in model._meta.many_to_many:
+        if field.name == name:
+            return field
+    raise ValueError(f"{model._meta.label}.{name} is no many-to-many field.")
+
+
+def _track_many(model: type[Model], field: Any, options: dict[str, Any]) -> None:
     """Track the rows through which a many-to-many field ties objects together."""
-    field: Any = model._meta.get_field(name)
-    if not field.many_to_many:
-        raise ValueError(f"{model._meta.label}.{name} is no many-to-many field.")
+    name = field.name
     shared = {key: options[key] for key in ("append_only", "level", "app_label") if key in options}
 
     def make(owner: type[Model], through: type[Model], _: type[Model]) -> None:

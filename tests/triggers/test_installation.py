@@ -20,9 +20,6 @@ from handleref.triggers.installation import (
 )
 from tests.events.models import Leaf, LeafEvent, Ledger, Place
 
-# MariaDB commits whatever changes a table: what is done is undone by hand.
-pytestmark = pytest.mark.django_db(transaction=True)
-
 NAMES = ["hr_snapshot_ins_", "hr_snapshot_upd_"]
 
 
@@ -31,11 +28,15 @@ def states(*targets):
 
 
 @pytest.fixture(autouse=True)
-def mended():
-    yield
-    enable()
-    install()
-    prune()
+def mended(django_db_setup, django_db_blocker):
+    """Undo by hand what is done: MariaDB commits whatever changes a table."""
+    with django_db_blocker.unblock():
+        yield
+        enable()
+        install()
+        prune()
+        for model in (Leaf, LeafEvent):
+            model.objects.all().delete()
 
 
 @pytest.fixture
@@ -57,6 +58,8 @@ def trigger(**values):
     )
 
 
+# Marked, so that the databases are made when only this file is run.
+@pytest.mark.django_db(databases="__all__")
 def test_everything_declared_is_installed():
     rows = status()
 
@@ -140,7 +143,6 @@ def test_the_script_does_what_install_does(dialect):
     assert states(Leaf) == ["installed"] * 2
 
 
-@pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_another_database_is_asked_about_itself():
     assert {row.state for row in status("other")} == {"installed"}
 

@@ -13,7 +13,6 @@ from handleref.triggers.dialects.base import CONTEXT, Dialect, Features, Install
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 TOLD: Final = {CONTEXT: "@handleref_context"}
 
@@ -24,10 +23,11 @@ SUPER: Final = re.compile(r"GRANT (?:ALL PRIVILEGES|.*\bSUPER\b).* ON \*\.\*")
 # The number by which Django knows a constraint that fails.
 CONSTRAINT_FAILED: Final = 4025
 
+# The mark is no comment: the server's own client would strip that.
 CREATE: Final = """\
 CREATE OR REPLACE TRIGGER {name} {timing} {operation} ON {table} FOR EACH ROW
 BEGIN
-  /* {mark} */
+  DO '{mark}';
   {body}
 END"""
 
@@ -107,27 +107,14 @@ class MariaDB(Dialect):
                 (),
             )
             rows = cursor.fetchall()
-        marked = [(name, table, read_mark(body)) for name, table, body in rows]
-        return [Installed(name, table, *mark) for name, table, mark in marked if mark]
+        marked = [(name, table, read_mark(body), body) for name, table, body in rows]
+        return [Installed(name, table, *mark, text) for name, table, mark, text in marked if mark]
 
     def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:
         return self.create(trigger, enabled=enabled)
 
     def tell(self, told: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
         return [("SET " + ", ".join(f"@handleref_{key} = %s" for key in told), (*told.values(),))]
-
-    def create_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
-        sql = super().create_in_migration(trigger, editor)
-        if editor.collect_sql or not sql:
-            return sql
-        # Run here and now: what fails at the end of a migration leaves half of it behind, as
-        # no change of the schema is taken back.
-        try:
-            editor.execute(sql, params=None)
-        except DatabaseError as error:
-            if not self.is_refused(error):
-                raise
-        return ""
 
     def lacks_rights(self) -> bool:
         with self.connection.cursor() as cursor:

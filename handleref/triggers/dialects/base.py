@@ -9,18 +9,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote, unquote
 
+from django.db import DatabaseError
+
 from handleref.triggers.base import NEW, OLD, Copy, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from django.db import DatabaseError
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 # What our triggers carry in their text: a hash of it, the table that they write, and whether
 # they were switched off.
 MARK: Final = re.compile(r"handleref:([0-9a-f]+):([^:\s]*):(on|off)")
+
+# What takes away a table or a column, as schema editors and most people write it.
+LOSS: Final = tuple(
+    re.compile(
+        words.replace("{", "(?P<")
+        .replace("}", r""">"[^"]+"(?:\."[^"]+")?|`[^`]+`|[\w.$]+)""")
+        .replace(" ", r"\s+"),
+        re.IGNORECASE,
+    )
+    for words in (
+        r"(?:DROP|(?P<renamed>RENAME)) TABLE (?:IF EXISTS )?{table}",
+        r"ALTER TABLE {table} (?P<renamed>RENAME) (?:TO|AS) ",
+        r"ALTER TABLE {table} (?:DROP|(?P<renamed>RENAME)) COLUMN (?:IF EXISTS )?{column}",
+        r"ALTER TABLE {table} (?P<renamed>CHANGE) (?:COLUMN )?{column}",
+    )
+)
 
 # What triggers are told of the session.
 SUSPENDED: Final = "suspended"
@@ -35,7 +52,7 @@ class Features:
     :ivar truncates: TRUNCATE empties a table.
     :ivar truncate: triggers for it.
     :ivar cascades: foreign keys that cascade in the database run the triggers.
-    :ivar replace: REPLACE runs the trigger for the row that it deletes.
+    :ivar replace: REPLACE runs the trigger for the row that it deletes; None: there is none.
     :ivar switches: a trigger can be switched off without being replaced.
     :ivar survives_rebuild: schema changes leave triggers as they are.
     :ivar transaction_ids: transactions have numbers.
@@ -47,7 +64,7 @@ class Features:
     truncates: bool
     truncate: bool
     cascades: bool
-    replace: bool
+    replace: bool | None
     switches: bool
     survives_rebuild: bool
     transaction_ids: bool
@@ -63,6 +80,7 @@ class Installed:
     :ivar fingerprint: the hash of the text that it was made of.
     :ivar into: the table that it writes.
     :ivar enabled: whether it runs.
+    :ivar text: its body; on SQLite the whole statement.
     """
 
     name: str
@@ -70,6 +88,21 @@ class Installed:
     fingerprint: str
     into: str
     enabled: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a statement takes away.
+
+    :ivar table: the table.
+    :ivar column: its column, or empty for all of it.
+    :ivar renamed: whether it is there afterwards, by another name.
+    """
+
+    table: str
+    column: str
+    renamed: bool
 
 
 class Dialect(ABC):
@@ -193,27 +226,67 @@ class Dialect(ABC):
     # In migrations
 
     def create_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
-        """Return what creates the trigger, or an empty text where its tables are missing."""
+        """Create the trigger, unless its tables are missing, or return what ``sqlmigrate`` shows.
+
+        Here and now: SQL that Django puts off until the end of a migration records none of
+        its writes, leaves half of it where changes of the schema are not taken back, and is
+        run with its percent signs read when a table is rebuilt.
+        """
         if not self.supports(trigger):
             return ""
-        if not editor.collect_sql and not self.has_columns(trigger):
-            return ""
         *first, last = self.create(trigger)
-        for sql in first:
-            editor.execute(sql, params=None)
-        return last
+        if editor.collect_sql:
+            for sql in first:
+                editor.execute(sql, params=None)
+            return last
+        if self.has_columns(trigger) and not self._has(trigger):
+            self._try(editor, [*first, last])
+        return ""
+
+    def _has(self, trigger: Trigger) -> bool:
+        """Tell whether a trigger is there as it should be, perhaps switched off."""
+        wanted = trigger.name, trigger.table, self.fingerprint(trigger)
+        return any((e.name, e.table, e.fingerprint) == wanted for e in self.installed())
+
+    def _try(self, editor: BaseDatabaseSchemaEditor, statements: Iterable[str]) -> None:
+        try:
+            for sql in statements:
+                editor.execute(sql, params=None)
+        except DatabaseError as error:
+            if not self.is_refused(error):
+                raise
 
     def drop_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
-        """Return what removes the trigger, also one that was to be created."""
-        editor.deferred_sql = [
-            sql for sql in editor.deferred_sql if self.mark(trigger) not in str(sql)
-        ]
-        if not editor.collect_sql and trigger.table not in self.tables():
-            return ""
-        *first, last = self.drop(trigger.name, trigger.table)
-        for sql in first:
-            editor.execute(sql, params=None)
-        return last
+        """Remove the trigger wherever it is, or return what ``sqlmigrate`` shows."""
+        if editor.collect_sql:
+            *first, last = self.drop(trigger.name, trigger.table)
+            for sql in first:
+                editor.execute(sql, params=None)
+            return last
+        for each in self.installed():
+            # Its table may have got another name.
+            if each.name == trigger.name:
+                for sql in self.drop(each.name, each.table):
+                    editor.execute(sql, params=None)
+        return ""
+
+    def lost_in_migration(self, sql: str) -> Loss | None:
+        """Return what a statement takes away, or None."""
+        for pattern in LOSS:
+            if found := pattern.match(sql.lstrip()):
+                groups = {"column": "", "renamed": None, **found.groupdict()}
+                table, column = (groups[name].strip('"`') for name in ("table", "column"))
+                return Loss(table, column, renamed=bool(groups["renamed"]))
+        return None
+
+    def names(self, installed: Installed, loss: Loss) -> bool:
+        """Tell whether a trigger that is there names what a statement takes away."""
+        in_body = self.name(loss.table) in installed.text
+        if loss.renamed and not loss.column:
+            # A table takes its own triggers along to its new name.
+            return in_body
+        column = not loss.column or self.name(loss.column) in installed.text
+        return column and (in_body or installed.table == loss.table)
 
     def tables(self) -> set[str]:
         """Return the names of the tables that there are."""

@@ -42,7 +42,7 @@ FOR EACH {level} WHEN ({guard}) EXECUTE FUNCTION {function}()"""
 INSTALLED: Final = """
 SELECT p.proname,
   CASE WHEN pg_table_is_visible(c.oid) THEN c.relname
-    ELSE format('"%s"."%s"', n.nspname, c.relname) END,
+    WHEN c.oid IS NOT NULL THEN format('"%s"."%s"', n.nspname, c.relname) END,
   p.prosrc, t.tgenabled
 FROM pg_catalog.pg_proc p
 LEFT JOIN (pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid)
@@ -59,6 +59,10 @@ SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"""
 
+COLUMNS: Final = """
+SELECT attname FROM pg_catalog.pg_attribute
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"""
+
 # Pairs the rows before and after by their place: both are kept in the order of the update,
 # and a primary key may have changed.
 NUMBERED: Final = "(SELECT *, row_number() OVER () AS hr_place FROM hr_{0}_rows) AS {0}"
@@ -73,7 +77,7 @@ class PostgreSQL(Dialect):
         truncates=True,
         truncate=True,
         cascades=True,
-        replace=True,
+        replace=None,
         switches=True,
         survives_rebuild=True,
         transaction_ids=True,
@@ -156,6 +160,11 @@ class PostgreSQL(Dialect):
             cursor.execute(TABLES)
             return {name for (name,) in cursor.fetchall()}
 
+    def columns_of(self, table: str) -> set[str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(COLUMNS, [self.name(table)])
+            return {name for (name,) in cursor.fetchall()}
+
     def drop(self, name: str, table: str) -> list[str]:
         statements = [f"DROP TRIGGER IF EXISTS {self.name(name)} ON {self.name(table)}"]
         return [*statements[: bool(table)], f"DROP FUNCTION IF EXISTS {self.name(name)}()"]
@@ -167,7 +176,7 @@ class PostgreSQL(Dialect):
         found = []
         for name, table, source, enabled in rows:
             if mark := read_mark(source):
-                found.append(Installed(name, table or "", mark[0], mark[1], enabled != "D"))
+                found.append(Installed(name, table or "", mark[0], mark[1], enabled != "D", source))
         return found
 
     def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from benchmarks.measure import Contender
     from benchmarks.workloads import Workload
 
-# What listens where history is kept would change the other figures: it has settings of its own.
+# What listens where history is kept would change the other figures: it has settings of its own,
+# and so has what records events.
 SETTINGS = {
     "benchmarks.settings": ("workloads", "plans", "matrix"),
     "benchmarks.history.settings": ("history",),
+    "benchmarks.events.settings": ("events",),
 }
 # What the tables say of a workload.
-SHOWN = ("name", "size", "unit", "passes", "base", "bar")
+SHOWN = ("name", "size", "unit", "passes", "base", "bar", "bars")
 TASKS = tuple(task for tasks in SETTINGS.values() for task in tasks)
 
 
@@ -85,6 +87,24 @@ def history(options: dict[str, Any]) -> list[dict[str, Any]]:
     able = contenders()
     prepare_all(able)
     return measured(all_workloads(options["scale"]), able, options)
+
+
+def events(options: dict[str, Any]) -> dict[str, Any]:
+    """Measure what their events cost, and walk the write paths unless asked for less."""
+    from benchmarks.events import workloads as all_workloads
+    from benchmarks.events.contenders import contenders, growing
+    from benchmarks.events.matrix import matrix as walked
+    from benchmarks.events.tables import prepare_all
+
+    able = contenders()
+    prepare_all(able)
+    scale = options["scale"]
+    found = {
+        "matrix": {} if options["only"] else walked(),
+        "workloads": measured(all_workloads.workloads(scale), able, options),
+        "growth": measured(all_workloads.growth(scale), [*growing(able)], options),
+    }
+    return {name: part for name, part in found.items() if part}
 
 
 def measured(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from benchmarks.events import report as events_report
 from benchmarks.history import report as history_report
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -29,6 +30,10 @@ def parts(run: dict[str, Any]) -> dict[str, str]:
         found[f"measured on Django {version}"] = report.section(run)
     if any("history" in database for database in databases):
         found[f"history on Django {version}"] = history_report.section(run)
+    if any("events" in database for database in databases):
+        found[f"events on Django {version}"] = events_report.section(run)
+    if paths := events_report.paths(run):
+        found["matrix of events"] = paths
     walked = {each["server"]: each["matrix"] for each in databases if "matrix" in each}
     if walked:
         found["matrix"] = report.matrices(walked)

@@ -6,11 +6,20 @@ from functools import cache
 from typing import Any
 from weakref import ReferenceType
 
+from django.db import connection
 from django.db.models import signals
 from reversion.signals import post_revision_commit, pre_revision_commit
 
+from handleref.triggers.session import Courier, attach
+
 # Whose receivers a module's are; those of Django and of reversion are everybody's.
-OWNERS = {"handleref": "ours", "simple_history": "simplehistory", "django_handleref": "handleref2"}
+OWNERS = {
+    "handleref": "ours",
+    "simple_history": "simplehistory",
+    "django_handleref": "handleref2",
+    "auditlog": "auditlog",
+    "easyaudit": "easyaudit",
+}
 SIGNALS = (
     signals.pre_save,
     signals.post_save,
@@ -22,11 +31,20 @@ SIGNALS = (
 )
 
 
-def listen_alone(name: str) -> None:
+def listen_alone(name: str | None) -> None:
     """Let the contender of that name listen, and none of the others."""
+    carry_alone(name)
     for signal, entries in connected():
         signal.receivers = [entry for entry in entries if owner(entry) in (None, name)]
         signal.sender_receivers_cache.clear()
+
+
+def carry_alone(name: str | None) -> None:
+    """Have what triggers are told looked after while we work, and not for the others."""
+    wrappers = connection.execute_wrappers
+    wrappers[:] = [one for one in wrappers if not isinstance(one, Courier)]
+    if name == "ours":
+        attach(connection)
 
 
 @cache

@@ -78,8 +78,7 @@ def warmed_up(workload: Workload, contenders: Sequence[Contender]) -> dict[str, 
             continue
         took = perf_counter() - start
         first = first or took
-        # Bars want the base in every round.
-        is_slow = took > SLOW * first and contender.name != workload.base
+        is_slow = took > SLOW * first and contender.name not in workload.judged
         left = workload.count(contender) if workload.count else None
         series[contender.name] = Series(queries=count, is_slow=is_slow, counted=left)
     return series

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.verdicts import ratio, verdict
+from benchmarks.verdicts import Ratio, ratio, verdict
 
 TITLES = {
     "twin": "control: plain again",
@@ -57,15 +57,32 @@ def milliseconds(workload: dict[str, Any], name: str = "plain") -> str:
     return f"{1000 * seconds / workload['passes']:,.1f}"
 
 
+def figure(workload: dict[str, Any], name: str, letter: str) -> str:
+    """Return what a contender took and left behind, the latter under a letter."""
+    series = workload["series"].get(name)
+    if series is None:
+        return NOTHING
+    if series["broke"]:
+        return series["broke"]
+    parts = [f"{milliseconds(workload, name)} ms", f"{series['queries']:,} q"]
+    if series["counted"] is not None:
+        parts.append(f"{series['counted']:,} {letter}")
+    return ", ".join(parts)
+
+
 def judged(workload: dict[str, Any]) -> str:
     """Return the bar with its verdict."""
     if workload["bar"] is None:
         return NOTHING
     ours = against(workload["series"], "ours", "wall", workload["base"])
-    control = against(workload["series"], "twin", "wall")
-    if ours is None or control is None:
+    return judge(ours, against(workload["series"], "twin", "wall"), workload["bar"])
+
+
+def judge(measured: Ratio | None, control: Ratio | None, bar: float) -> str:
+    """Return a bar with the verdict on what was measured."""
+    if measured is None or control is None:
         return NOTHING
-    return f"≤ {workload['bar']:.2f} {verdict(ours, control, workload['bar'])}"
+    return f"≤ {bar:.2f} {verdict(measured, control, bar)}"
 
 
 def efforts(workloads: Iterable[dict[str, Any]]) -> str:

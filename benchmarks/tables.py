@@ -20,6 +20,8 @@ VALUES = {
     "code": "'HR-00000'",
     "city": "'Somewhere'",
     "number": "i",
+    "price": "9.99",
+    "opened": "{start}",
     "created": "{start}",
     "updated": "{moment}",
     "status": "'ok'",
@@ -72,9 +74,11 @@ def empty(*models: type[Model]) -> None:
     Those that refer to others come first.
     """
     tables = [model._meta.db_table for model in models]
-    statements = [f"DELETE FROM {table}" for table in tables]  # noqa: S608
-    if connection.vendor != "sqlite":
-        statements = [f"TRUNCATE TABLE {', '.join(tables)}"]
+    statements = {
+        "sqlite": [f"DELETE FROM {table}" for table in tables],  # noqa: S608
+        "postgresql": [f"TRUNCATE TABLE {', '.join(tables)}"],
+        "mysql": [f"TRUNCATE TABLE {table}" for table in tables],
+    }[connection.vendor]
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

@@ -13,6 +13,8 @@ from benchmarks.contenders import Contender
 from benchmarks.tables import empty, fill, latest, settle
 
 Work = Callable[[], object]
+# Who may cost at most how many times what who costs.
+Bar = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Workload:
     :ivar rounds: how many there are at most.
     :ivar count: counts what the work left behind.
     :ivar breaks: what a contender may raise instead of doing the work, which is then told.
+    :ivar bars: more bars than that of ours to the base.
     """
 
     name: str
@@ -39,6 +42,12 @@ class Workload:
     rounds: int | None = None
     count: Callable[[Any], int] | None = None
     breaks: tuple[type[Exception], ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+    @property
+    def judged(self) -> set[str]:
+        """The names of those that a bar wants in every round."""
+        return {self.base, *(name for bar in self.bars for name in bar[:2])}
 
 
 def new_rows(contender: Contender, size: int) -> list[Any]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.report import NOTHING, against, circumstances, judged, milliseconds, table, title
+from benchmarks.report import (
+    NOTHING,
+    against,
+    circumstances,
+    figure,
+    judged,
+    table,
+    title,
+)
 
 TITLES = {
     "plain": "django-reversion",
@@ -47,18 +55,5 @@ def ratio_row(workload: dict[str, Any]) -> list[str]:
 
 def figures(workloads: Iterable[dict[str, Any]]) -> str:
     """Return what each took and left behind."""
-    rows = [[title(one), *(figure(one, name) for name in TITLES)] for one in workloads]
+    rows = [[title(one), *(figure(one, name, "v") for name in TITLES)] for one in workloads]
     return table(["work", *TITLES.values()], rows)
-
-
-def figure(workload: dict[str, Any], name: str) -> str:
-    """Return the figures of one contender."""
-    series = workload["series"].get(name)
-    if series is None:
-        return NOTHING
-    if series["broke"]:
-        return series["broke"]
-    parts = [f"{milliseconds(workload, name)} ms", f"{series['queries']:,} q"]
-    if series["counted"] is not None:
-        parts.append(f"{series['counted']:,} v")
-    return ", ".join(parts)

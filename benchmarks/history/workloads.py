@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 
 from benchmarks.history.contenders import Contender
-from benchmarks.history.listeners import listen_alone
 from benchmarks.history.tables import chronicled, filled
+from benchmarks.listeners import listen_alone
 from benchmarks.workloads import Work, Workload
 
 Ready = Callable[[Contender, int], Work | None]

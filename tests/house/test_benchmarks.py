@@ -3,15 +3,21 @@
 from dataclasses import asdict, dataclass
 
 import pytest
+from django.db import connection
 from django.db.models.signals import pre_save
 from reversion.signals import post_revision_commit
 
+from benchmarks.__main__ import parse, tasks_for
 from benchmarks.documents import parts, put
-from benchmarks.history.listeners import connected, listen_alone, owner
+from benchmarks.events.report import bars, growth
+from benchmarks.events.report import ratios as event_ratios
 from benchmarks.history.report import figures, ratios
+from benchmarks.listeners import carry_alone, connected, listen_alone, owner
 from benchmarks.measure import Series, warmed_up
 from benchmarks.verdicts import Ratio, ratio, verdict
 from benchmarks.workloads import Workload
+from handleref.triggers.session import Courier
+from tests.databases import DATABASES
 
 CONTROL = Ratio(1.0, 0.95, 1.05, pairs=15)
 
@@ -104,6 +110,107 @@ def test_the_figures_of_history_are_those_of_one_pass_and_tell_who_broke():
     )
 
 
+def recorded(name="QuerySet.update", **contenders):
+    """Return a piece of work whose bars are beside triggers written by hand."""
+    bars = [["ours_row", "hand_row", 1.15], ["ours_statement", "hand_statement", 1.15]]
+    shown = {"name": name, "size": 1000, "unit": "rows", "passes": 1, "bars": bars}
+    return {**shown, "series": contenders}
+
+
+def test_events_and_their_write_paths_have_places_of_their_own():
+    machine = {"cores": 2, "load_before": 0.1, "load_after": 0.2}
+    events = {"workloads": [], "matrix": {"save": {"triggers for rows": "10"}}}
+    database = {"server": "SQLite 3", "django": "6.1.3", "python": "3.13.0", "events": events}
+    run = {"date": "2026-11-22", "rounds": 15, "machine": machine, "databases": [database]}
+
+    found = parts(run)
+
+    assert [*found] == ["events on Django 6.1", "matrix of events"]
+    assert found["matrix of events"].splitlines()[-1] == "| save | 10 |"
+
+
+def test_a_run_of_one_workload_of_events_has_no_matrix_to_write():
+    machine = {"cores": 2, "load_before": 0.1, "load_after": 0.2}
+    database = {"server": "SQLite 3", "django": "6.1.3", "python": "3.13.0"}
+    database["events"] = {"workloads": []}
+    run = {"date": "2026-11-22", "rounds": 15, "machine": machine, "databases": [database]}
+
+    assert [*parts(run)] == ["events on Django 6.1"]
+
+
+def test_a_table_of_events_has_only_who_took_part():
+    work = recorded(
+        plain=series(*[1.0] * 15), twin=series(*[1.0] * 15), ours_row=series(*[2.0] * 15)
+    )
+
+    assert event_ratios([work]).splitlines() == [
+        "| work | plain, ms | control: plain again | **handleref**, rows |",
+        "| --- | ---: | ---: | ---: |",
+        "| QuerySet.update, 1,000 rows | 1,000.0 | 1.00 (1.00-1.00) | 2.00 (2.00-2.00) |",
+    ]
+
+
+def test_a_bar_of_events_is_told_where_both_took_part():
+    work = recorded(
+        plain=series(*[1.0] * 15),
+        twin=series(*[1.0] * 15),
+        hand_row=series(*[2.0] * 15),
+        ours_row=series(*[2.2] * 15),
+    )
+
+    (line,) = bars([work]).splitlines()[2:]
+    assert line == (
+        "| QuerySet.update, 1,000 rows | **handleref**, rows | by hand, rows"
+        " | 1.10 (1.10-1.10) | ≤ 1.15 met |"
+    )
+
+
+def test_growth_is_told_per_row():
+    work = recorded(
+        **{
+            "plain/pieces": series(*[1.0] * 15),
+            "plain/one": series(*[1.0] * 15),
+            "twin/pieces": series(*[1.0] * 15),
+            "twin/one": series(*[1.0] * 15),
+            "ours_row/pieces": series(*[2.0] * 15),
+            "ours_row/one": series(*[2.5] * 15),
+        }
+    )
+    work["bars"] = [["ours_row/one", "ours_row/pieces", 1.15]]
+
+    assert growth(work).splitlines() == [
+        "| who | 16 transactions | one transaction of 1,000 | ratio | bar |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| plain Django | 1,000.0 | 1,000.0 | 1.00 (1.00-1.00) | - |",
+        "| control: plain again | 1,000.0 | 1,000.0 | 1.00 (1.00-1.00) | - |",
+        "| **handleref**, rows | 2,000.0 | 2,500.0 | 1.25 (1.25-1.25) | ≤ 1.15 missed |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--events"], [["events"], ["events"], ["events"]]),
+        (["--history"], [["history"], ["history"], []]),
+        (
+            ["--only", "save"],
+            [["workloads", "history", "events"], ["workloads", "history", "events"], ["events"]],
+        ),
+        (["--matrix"], [["matrix"], ["matrix"], ["matrix"]]),
+    ],
+)
+def test_mariadb_is_timed_for_events_alone(arguments, expected):
+    options = parse(arguments)
+
+    assert [tasks_for(database, options) for database in DATABASES] == expected
+
+
+def test_whoever_a_bar_names_takes_part_in_every_round():
+    work = Workload("", 1, lambda someone, size: None, bars=(("ours", "rival", 1.5),))
+
+    assert work.judged == {"plain", "ours", "rival"}
+
+
 def test_whoever_is_slow_sits_out_but_the_base(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("benchmarks.measure.perf_counter", lambda: clock[0])
@@ -132,7 +239,25 @@ def test_whoever_may_break_is_told_and_left_out():
     assert found["brittle"].sits_out(0)
 
 
+def test_what_tells_triggers_is_on_our_connection_alone():
+    def carried():
+        return any(isinstance(wrapper, Courier) for wrapper in connection.execute_wrappers)
+
+    before = [*connection.execute_wrappers]
+    try:
+        carry_alone("plain")
+        while_a_rival_works = carried()
+        carry_alone("ours")
+        while_we_work = carried()
+    finally:
+        connection.execute_wrappers[:] = before
+
+    assert (while_a_rival_works, while_we_work) == (False, True)
+
+
 def test_nobody_listens_to_the_writes_of_a_rival():
+    wrappers = [*connection.execute_wrappers]
+
     def listening():
         signals = (pre_save, post_revision_commit)
         return [any(owner(entry) == "ours" for entry in signal.receivers) for signal in signals]
@@ -146,5 +271,6 @@ def test_nobody_listens_to_the_writes_of_a_rival():
         for signal, entries in connected():
             signal.receivers = entries
             signal.sender_receivers_cache.clear()
+        connection.execute_wrappers[:] = wrappers
 
     assert (while_a_rival_works, while_we_work) == ([False, False], [True, True])

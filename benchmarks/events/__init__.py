@@ -1,0 +1,1 @@
+"""Measures what events cost beside triggers written by hand and the rivals."""

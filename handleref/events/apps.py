@@ -16,10 +16,13 @@ class EventsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks, and keep records of suspensions."""
+        """Register the checks and the keeper, and keep records of suspensions."""
         from handleref.events.checks import check_events
         from handleref.events.recording import record_suspension
+        from handleref.events.versions import EventKeeper
         from handleref.triggers.suspension import suspended
+        from handleref.versions.registry import register as register_keeper
 
         register(check_events, Tags.models)
+        register_keeper(EventKeeper())
         suspended.connect(record_suspension, dispatch_uid="handleref.events.suspended")

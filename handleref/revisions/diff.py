@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core import serializers
@@ -14,7 +13,7 @@ from django.core.serializers.python import Serializer
 from django.db import connections
 from reversion.models import Version
 
-from handleref.references.base import is_reference
+from handleref.references.revert import stamp_fields
 from handleref.revisions import base, dialects
 from handleref.revisions.models import Record
 from handleref.revisions.snapshots import EXACT, merged
@@ -27,21 +26,11 @@ if TYPE_CHECKING:
 
     from handleref.revisions.base import Source
 
-# What every write moves, and what only accompanies a change of status.
-STAMPS = frozenset({"created", "updated", "version", "deletion", "former_status"})
 MILLISECONDS = DjangoJSONEncoder(ensure_ascii=False)
 JSON_TYPES = frozenset({str, int, float, bool, type(None)})
 MISSING: Final = object()
 # So many objects are looked at one by one, however that is done.
 FEW = 10
-
-
-@cache
-def stamp_fields(model: type[Model]) -> frozenset[str]:
-    """Return the names of the fields that tell of a write rather than of the object."""
-    own = STAMPS if is_reference(model) else frozenset()
-    fields = model._meta.concrete_fields
-    return own | {field.name for field in fields if getattr(field, "auto_now", False)}
 
 
 @dataclass(frozen=True)

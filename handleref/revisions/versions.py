@@ -19,12 +19,10 @@ from reversion.models import Version as Row
 
 from handleref.references.base import is_reference
 from handleref.references.cascade import as_text, is_text
-from handleref.references.deletion import refuse_deleted_parents
-from handleref.references.expressions import DELETED
-from handleref.references.fields import Status, live
+from handleref.references.fields import live
+from handleref.references.revert import ReferenceRules, is_soft_deleted
 from handleref.revisions import base, tracking
 from handleref.revisions.context import create_revision
-from handleref.revisions.diff import stamp_fields
 from handleref.versions.base import Version
 from handleref.versions.keepers import Keeper
 from handleref.versions.state import Misfit, State, fields_of, typed_value
@@ -148,7 +146,7 @@ def _key(table: type[Model], value: Any) -> dict[str, Any]:
     return {part.name: each for part, each in zip(parts, value, strict=True)}
 
 
-class RevisionKeeper(Keeper):
+class RevisionKeeper(ReferenceRules, Keeper):
     """Versions kept by django-reversion, in blocks of ``create_revision()``."""
 
     name: ClassVar[str] = "revisions"
@@ -209,15 +207,12 @@ class RevisionKeeper(Keeper):
             record.changed_fields or (), key=lambda name: (known.get(name, len(known)), name)
         )
 
-    def stamp_fields(self, model: type[Model]) -> frozenset[str]:
-        return stamp_fields(model)
-
     def is_deleted(self, version: State) -> bool:
         record = version.record if isinstance(version, RevisionVersion) else None
         if record is not None:
             deleted: bool = record.deleted
             return deleted
-        return is_reference(version.model) and version.data.get("status") == DELETED
+        return is_soft_deleted(version.model, version.data)
 
     def is_current(self, version: Version, state: State) -> bool:
         record = version.record if isinstance(version, RevisionVersion) else None
@@ -242,47 +237,10 @@ class RevisionKeeper(Keeper):
             if said := str(comment):
                 reversion.set_comment(said)
 
-    def values_for(
-        self, version: Version, values: dict[str, Any], *, deleted: bool
-    ) -> dict[str, Any]:
-        if not is_reference(version.model) or "status" not in values:
-            return values
-        if deleted:
-            return {**values, "status": DELETED}
-        if values["status"] == DELETED:
-            return {**values, "status": version.data.get("former_status") or Status.OK.value}
-        return values
-
-    def check_restorable(self, obj: Model) -> None:
-        if is_reference(type(obj)):
-            refuse_deleted_parents(obj, obj._state.db or router.db_for_write(type(obj)))
-
     def mark_reverted(self, obj: Model, version: Version) -> None:
         using = obj._state.db or router.db_for_write(type(obj))
         model: Any = type(obj)._meta.concrete_model
         tracking.mark_reverted(model, using, self.stored_id(self.id_of(obj)), version.id)
-
-    def undelete(self, obj: Model) -> None:
-        reference: Any = obj
-        reference.restore()
-
-    def insert(self, obj: Model, version: Version) -> None:
-        if "created" in version.data and is_reference(type(obj)):
-            vars(obj)["created"] = version.data["created"]
-        obj.save(force_insert=True)
-        # What saving a new row sets anew.
-        later = dict(_carried_on(type(obj), version.data))
-        if later:
-            rows = type(obj)._base_manager.using(obj._state.db)
-            rows.filter(pk=obj.pk).update(**later)
-
-
-def _carried_on(model: type[Model], data: Any) -> Iterator[tuple[str, Any]]:
-    if is_reference(model) and isinstance(data.get("version"), int):
-        yield "version", data["version"] + 1
-    for field in model._meta.concrete_fields:
-        if getattr(field, "auto_now_add", False) and field.name in data:
-            yield field.name, data[field.name]
 
 
 def _cut(value: Any) -> Any:

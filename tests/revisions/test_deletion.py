@@ -11,6 +11,7 @@ from reversion.models import Version
 from handleref.exceptions import PastIsReadOnlyError
 from handleref.revisions.diff import FEW
 from handleref.revisions.log import Log
+from handleref.triggers.session import Courier
 from handleref.versions import as_of, history
 from tests.revisions.models import (
     Arena,
@@ -234,7 +235,12 @@ def test_a_deletion_that_is_refused_leaves_nothing(city):
         pre_delete.disconnect(refuse, sender=City)
 
     assert [v.object_repr for v in newest()] == ["other"]
-    assert connection.execute_wrappers == []
+    assert others() == []
+
+
+def others():
+    """Return the wrappers but for the one that every connection has."""
+    return [each for each in connection.execute_wrappers if not isinstance(each, Courier)]
 
 
 def test_wrappers_of_others_stay_in_place(city):
@@ -244,8 +250,8 @@ def test_wrappers_of_others_stay_in_place(city):
     with reversion.create_revision():
         with connection.execute_wrapper(wrapper):
             city.delete(hard=True)
-            assert connection.execute_wrappers == [wrapper]
-        assert connection.execute_wrappers == []
+            assert others() == [wrapper]
+        assert others() == []
 
 
 def test_outside_of_a_block_nothing_looks(city):

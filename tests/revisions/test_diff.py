@@ -11,8 +11,9 @@ from django.db.models.functions import Concat
 from django.test.utils import CaptureQueriesContext
 from reversion.models import Revision, Version
 
+from handleref.references.revert import stamp_fields
 from handleref.revisions import base, dialects
-from handleref.revisions.diff import FEW, Earlier, earlier, stamp_fields, values_of
+from handleref.revisions.diff import FEW, Earlier, earlier, values_of
 from handleref.revisions.models import Record
 from tests.revisions.models import Arena, City, Leaflet, Tag
 from tests.revisions.stories import newest

@@ -7,9 +7,11 @@ from django.contrib.auth import get_user_model
 
 from handleref.versions import History
 from handleref.versions.registry import keepers
-from tests.versions.models import Page
+from tests.versions.models import Page, PageEvent, PageTagsEvent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+# After every time that a test says it is, and before those of the database's clock.
+REAL = NOON + timedelta(days=60)
 
 
 class Clock:
@@ -43,9 +45,18 @@ def record(keeper, clock):
     def record(write, *, user=None, comment="", **delta):
         clock.tick(**delta)
         with keeper.recording(user, comment):
-            return write()
+            result = write()
+        if keeper.name == "events":
+            stamp(clock.now)
+        return result
 
     return record
+
+
+def stamp(moment):
+    """Give the events that the database has stamped by its own clock the time of the test's."""
+    for model in (PageEvent, PageTagsEvent):
+        model.objects.filter(hr_created_at__gt=REAL).update(hr_created_at=moment)
 
 
 @pytest.fixture
@@ -77,6 +88,6 @@ def history(keeper):
     return history
 
 
-@pytest.fixture(params=["revisions", "ledger"])
+@pytest.fixture(params=["revisions", "ledger", "events"])
 def keeper(request, db):
     return keepers(Page)[request.param]

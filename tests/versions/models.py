@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from handleref.events.tracking import track
 from handleref.models import HandleRefModel
 
 
@@ -23,6 +24,7 @@ class Tag(models.Model):
         return self.name
 
 
+@track(m2m=["tags"])
 class Page(HandleRefModel):
     KINDS = [("a", "Article"), ("n", "News")]
 

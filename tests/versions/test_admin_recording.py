@@ -107,9 +107,9 @@ def test_what_is_deleted_and_restored_by_actions(admin_client, page, told):
     assert told(page) == [("Restored.", "one"), ("Deleted.", "one"), ("first", "one")]
 
 
-def test_what_is_restored_and_deleted_for_good(admin_client, page, told):
+def test_what_is_restored_and_deleted_for_good(admin_client, page, record, told):
     page.key = page.pk
-    page.delete()
+    record(page.delete, comment="first")
     admin_client.post(url("page_restore", page.pk))
     admin_client.post(url("page_hard_delete", page.pk), {"post": "yes"})
     page.pk = None
@@ -152,7 +152,8 @@ def test_an_admin_of_what_nobody_keeps_is_an_error():
 
     assert (error.id, error.obj) == ("handleref.E014", TagAdmin)
     assert error.msg == (
-        "Nobody keeps versions of versions_tests.Tag. Keepers installed: 'ledger', 'revisions'."
+        "Nobody keeps versions of versions_tests.Tag."
+        " Keepers installed: 'events', 'ledger', 'revisions'."
     )
     assert error.hint == (
         "Let one keep them, name it as in keeper = 'revisions', or use another admin class."
@@ -165,7 +166,8 @@ def test_so_is_one_that_names_none_of_several(monkeypatch):
     [error] = PageAdmin(Page, admin.site).check()
 
     assert error.msg == (
-        "versions_tests.Page has several keepers, so name one: keeper= takes 'ledger', 'revisions'."
+        "versions_tests.Page has several keepers, so name one:"
+        " keeper= takes 'events', 'ledger', 'revisions'."
     )
 
 

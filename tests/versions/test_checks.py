@@ -26,12 +26,12 @@ def test_a_keeper_that_keeps_the_model_is_fine(name_keeper):
 
 
 def test_an_unknown_keeper_is_an_error_that_lists_the_others(name_keeper):
-    name_keeper(Page, "events")
+    name_keeper(Page, "diary")
 
     assert check_versions() == [
         Error(
-            "HandleRef.keeper is 'events', which keeps no versions of the model.",
-            hint="Name one of 'ledger', 'revisions'.",
+            "HandleRef.keeper is 'diary', which keeps no versions of the model.",
+            hint="Name one of 'events', 'ledger', 'revisions'.",
             obj=Page,
             id="handleref.E013",
         )

@@ -348,8 +348,8 @@ class TestContract:
     def test_deletions_that_nobody_recorded_are_known_all_the_same(self, page, save, history):
         gone = save(Page(title="gone"))
 
-        gone.delete(hard=True)
         page.delete()
+        gone.delete(hard=True)
 
         assert titles(history().deleted()) == ["gone", "one"]
 

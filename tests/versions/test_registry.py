@@ -44,19 +44,21 @@ def test_the_only_keeper_needs_no_name():
 
 def test_several_keepers_and_no_name_is_an_error_that_lists_them():
     assert reason(lambda: history(Page)) == (
-        "versions_tests.Page has several keepers, so name one: keeper= takes 'ledger', 'revisions'."
+        "versions_tests.Page has several keepers, so name one:"
+        " keeper= takes 'events', 'ledger', 'revisions'."
     )
 
 
 def test_an_unknown_name_is_an_error_that_lists_them():
-    assert reason(lambda: history(Page, keeper="events")) == (
-        "versions_tests.Page has no keeper 'events': keeper= takes 'ledger', 'revisions'."
+    assert reason(lambda: history(Page, keeper="diary")) == (
+        "versions_tests.Page has no keeper 'diary': keeper= takes 'events', 'ledger', 'revisions'."
     )
 
 
 def test_no_keeper_at_all_is_an_error_that_lists_those_installed():
     assert reason(lambda: history(Tag)) == (
-        "Nobody keeps versions of versions_tests.Tag. Keepers installed: 'ledger', 'revisions'."
+        "Nobody keeps versions of versions_tests.Tag."
+        " Keepers installed: 'events', 'ledger', 'revisions'."
     )
 
 

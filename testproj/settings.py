@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "reversion",
     "handleref",
     "handleref.revisions",
+    "handleref.events",
     "testproj.airports",
 ]
 

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from handleref.events.tracking import track
 from handleref.models import HandleRefModel
 
 
@@ -22,6 +23,7 @@ class Country(HandleRefModel):
         return self.name
 
 
+@track()
 class Airport(HandleRefModel):
     """An airport or landing strip; its notes are deleted with it."""
 
@@ -44,6 +46,8 @@ class Airport(HandleRefModel):
 
     class HandleRef:
         delete_cascade = ["notes"]
+        # Events are kept as well; history() is to tell what django-reversion has.
+        keeper = "revisions"
 
     def __str__(self) -> str:
         return f"{self.icao} {self.name}"

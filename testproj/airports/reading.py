@@ -246,19 +246,27 @@ class Difference(NamedTuple):
 
 def compare(before: Path, after: Path) -> Difference:
     """Return what two releases say for themselves, value by value as text."""
+    added = removed = changed = 0
+    for old, new in differing(before, after):
+        added += old is None
+        removed += new is None
+        changed += old is not None and new is not None
+    return Difference(added, removed, changed)
+
+
+def differing(before: Path, after: Path) -> Iterator[tuple[Row | None, Row | None]]:
+    """Yield the rows that two releases differ in, as text; None where there is none."""
     old = ((texts, "old") for _, texts in texts_of(before))
     new = ((texts, "new") for _, texts in texts_of(after))
     both = heapq.merge(old, new, key=lambda row: row[0][0])
-    added = removed = changed = 0
     for _, group in groupby(both, key=lambda row: row[0][0]):
         match list(group):
-            case [(_, "new")]:
-                added += 1
-            case [(_, "old")]:
-                removed += 1
-            case [(first, _), (second, _)]:
-                changed += first != second
-    return Difference(added, removed, changed)
+            case [(texts, "new")]:
+                yield None, texts
+            case [(texts, "old")]:
+                yield texts, None
+            case [(first, _), (second, _)] if first != second:
+                yield first, second
 
 
 def country_names() -> dict[str, str]:

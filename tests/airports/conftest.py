@@ -6,6 +6,10 @@ import io
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import OutputWrapper
+
+from testproj.airports.demo import events, references, telling, versions
+from testproj.airports.demo.telling import Teller
 
 HEADER = ("icao", "iata", "name", "city", "subd", "country", "elevation", "lat", "lon", "tz", "lid")
 
@@ -54,3 +58,23 @@ def load(release):
         return output.getvalue().removeprefix(f"{path}: ")
 
     return load_lines
+
+
+@pytest.fixture
+def teller():
+    """Speak into ``teller.stdout._out``."""
+    return Teller(OutputWrapper(io.StringIO()))
+
+
+@pytest.fixture
+def releases(release, monkeypatch, admin_user):
+    """Let the demo know two small releases: of one airport the name changes, one closes."""
+    country = {"country": "GL"}
+    before = line("BGGH", name="Godthaab", **country), line("EFHF"), line("EFHK")
+    after = line("BGGH", name="Nuuk", **country), line("EFHK", name="Vantaa")
+    paths = {
+        references.BEFORE: release(*before, name=f"airports-{references.BEFORE}.csv.gz"),
+        references.AFTER: release(*after, name=f"airports-{references.AFTER}.csv.gz"),
+    }
+    for chapters in (telling, references, versions, events):
+        monkeypatch.setattr(chapters, "find", paths.__getitem__)

@@ -5,17 +5,23 @@ the tables of the models that the document declared. Therefore documents run on
 SQLite only: MariaDB cannot take a table back.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models
 from django.db.models.signals import class_prepared
 from django.test import TestCase
 
+from handleref.events import registry
+from handleref.events.base import Event
+from handleref.events.copying import concrete
 from handleref.models import HandleRefModel
 from handleref.revisions.installation import register
+from handleref.triggers.installation import install
 
 LABEL = "documents"
 MODULE = "tests.documents.models"
@@ -50,6 +56,8 @@ class Story:
         self.transaction.tearDownClass()
         self.transaction.doClassCleanups()
         self.transaction = None
+        # The next document would refer to types that were taken back.
+        ContentType.objects.clear_cache()
         for connection in connections.all():
             connection.enable_constraint_checking()
 
@@ -59,16 +67,21 @@ class Story:
         if options.app_label != LABEL or options.auto_created:
             return
         if earlier := apps.all_models[LABEL].get(options.model_name):
-            edit_schema("delete_model", earlier)
-            forget(earlier)
+            for model in (*registry.event_models(earlier), earlier):
+                edit_schema("delete_model", model)
+                forget(model)
         # The class is not registered yet, and its foreign keys are not resolved.
         apps.lazy_model_operation(create_table, (LABEL, options.model_name))
 
 
 def create_table(model: type[models.Model]) -> None:
-    """Create the model's table, where it wants one, and keep its revisions."""
+    """Create the model's table, where it wants one, with triggers, and keep its revisions."""
     if model._meta.can_migrate(connections["default"]):
         edit_schema("create_model", model)
+    if issubclass(model, Event):
+        # As at the end of ``migrate``.
+        for alias in connections:
+            install(alias)
     if issubclass(model, HandleRefModel) and not model._meta.proxy:
         # As for the models of installed apps when Django starts.
         unregister[model] = register(model)
@@ -87,5 +100,8 @@ def forget(model: type[models.Model]) -> None:
         admin.site.unregister(model)
     if model in unregister:
         unregister.pop(model)()
+    if issubclass(model, Event):
+        registry._event_models[concrete(model.hr_tracking.model)].remove(model)
+        vars(sys.modules[MODULE]).pop(model.__name__, None)
     del apps.all_models[LABEL][model._meta.model_name]
     apps.clear_cache()

@@ -76,7 +76,7 @@ class Event(models.Model):
     """
 
     hr_id = models.BigAutoField(primary_key=True)
-    hr_created_at = models.DateTimeField(_("date"), db_index=True, editable=False)
+    hr_created_at = models.DateTimeField(_("date"), editable=False)
     hr_operation = models.CharField(
         _("operation"), max_length=6, choices=OPERATIONS, editable=False
     )

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import models
 from django.db.models.fields.related import resolve_relation
+from model_utils.fields import AutoCreatedField, AutoLastModifiedField
 
-from handleref.triggers.fields import find, plain
+from handleref.references.fields import StatusField, VersionField
+from handleref.triggers.fields import django_field, find, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +25,8 @@ class Default:
 
 
 DEFAULT: Final = Default()
+# These write by themselves; their copies only keep.
+STAMPS: Final = (AutoCreatedField, AutoLastModifiedField, StatusField, VersionField)
 # Keys of rows that may be gone: nothing is checked, nothing cascades, nothing points back.
 LOOSE: Final[dict[str, Any]] = {
     "on_delete": models.DO_NOTHING,
@@ -55,10 +59,17 @@ def context_field() -> models.ForeignKey[Any, Any]:
 def mirror(field: Field[Any, Any]) -> Field[Any, Any]:
     """Return a field of an event model that takes the values of a tracked field.
 
-    It has no default, gives out no numbers, and sets no times: an event says what was.
+    It gives out no numbers, and sets no times: an event says what was.
     """
+    # Only for the events that are there when a column is added, as for the rows themselves:
+    # else makemigrations would ask for it.
+    defaults: dict[str, Any] = {"default": field.default} if field.has_default() else {}
+    if field.has_db_default():
+        defaults["db_default"] = field.db_default
+    if isinstance(field, STAMPS):
+        return django_field(field, **defaults)
     if field.remote_field is None:
-        return plain(field)
+        return plain(field, **defaults)
     relation: Any = field
     # Not deconstructed: what it refers to may not be there yet.
     return models.ForeignKey(
@@ -68,6 +79,7 @@ def mirror(field: Field[Any, Any]) -> Field[Any, Any]:
         null=field.null,
         blank=field.blank,
         verbose_name=vars(relation).get("_verbose_name"),
+        **defaults,
         **LOOSE,
     )
 

@@ -62,6 +62,8 @@ def _labelled(model: type[Model], label: str) -> type[Event]:
 
 def record_suspension(targets: Iterable[str], reason: str, using: str, **_: Any) -> None:
     """Write down that triggers were suspended; a receiver of ``suspended``."""
+    if not router.allow_migrate_model(using, Suspension):
+        using = router.db_for_write(Suspension)
     Suspension.objects.using(using).create(
         created_at=timezone.now(), targets=" ".join(targets), reason=reason
     )

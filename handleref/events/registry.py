@@ -10,6 +10,7 @@ from django.db.models.signals import class_prepared
 
 from handleref.events.base import Event
 from handleref.events.copying import concrete
+from handleref.events.indexes import ClockIndex, SparseIndex
 from handleref.events.trackers import refusals
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ def _place_triggers(event_model: type[Event]) -> None:
     tracking, options = event_model.hr_tracking, event_model._meta
     names = {field.name for field in options.local_fields}
     keys = ["hr_obj"] if "hr_obj" in names else _key_fields(tracking, names)
-    added = [Index(fields=[*keys, "hr_id"])] if keys else []
+    added: list[Index] = [ClockIndex(fields=["hr_created_at"])]
+    if keys:
+        added.append(Index(fields=[*keys, "hr_id"]))
+    if "hr_context" in names:
+        # What was written in a block, and to the same object.
+        added.append(SparseIndex(fields=["hr_context", *keys]))
     for index in added:
         index.set_name_with_model(event_model)
     triggers = [index for each in tracking.trackers for index in each.indexes(event_model)]

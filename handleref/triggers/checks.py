@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Warning
 from django.db import connections
 
 from handleref.triggers.base import Refuse
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def check_installed(databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Compare the triggers that each database has with those that it should have."""
+    """Compare the triggers that each database has with those that it should have.
+
+    Nothing found is an error: ``migrate`` runs these checks first, would refuse to go on, and
+    is what mends most of it.
+    """
     found: list[CheckMessage] = []
     for using in databases or ():
         dialect = dialect_of(connections[using])
@@ -37,6 +41,7 @@ def check_installed(databases: Iterable[str] | None = None, **_: Any) -> list[Ch
             found += _check_rights(dialect, rows)
             found += _check_states(using, rows)
             found += _check_replace(dialect, rows)
+            found += _check_time_zones(dialect, rows)
     return found
 
 
@@ -46,18 +51,18 @@ def _check_states(using: str, rows: Sequence[Status]) -> Iterator[CheckMessage]:
 
     option = f" --database {using}"
     if names := named(MISSING):
-        yield Error(
+        yield Warning(
             f"Triggers are missing in {using!r}, so changes go unrecorded: {names}.",
             hint=f"manage.py handleref_triggers install{option}",
             obj=using,
-            id="handleref.E015",
+            id="handleref.W014",
         )
     if names := named(OUTDATED):
-        yield Error(
+        yield Warning(
             f"Triggers in {using!r} are not those that the code declares: {names}.",
             hint=f"manage.py migrate{option}, or manage.py handleref_triggers install{option}",
             obj=using,
-            id="handleref.E016",
+            id="handleref.W015",
         )
     if names := named(DISABLED):
         yield Warning(
@@ -79,7 +84,7 @@ def _check_rights(dialect: Dialect, rows: Sequence[Status]) -> Iterator[CheckMes
     """Name the two ways out where the server lets this user create no triggers."""
     if any(row.state in {MISSING, OUTDATED} for row in rows) and dialect.lacks_rights():
         using = dialect.connection.alias
-        yield Error(
+        yield Warning(
             f"The server of {using!r} writes a binary log and lets no ordinary user create"
             " triggers.",
             hint=(
@@ -89,7 +94,7 @@ def _check_rights(dialect: Dialect, rows: Sequence[Status]) -> Iterator[CheckMes
                 " prints."
             ),
             obj=using,
-            id="handleref.E017",
+            id="handleref.W016",
         )
 
 
@@ -103,6 +108,18 @@ def _check_replace(dialect: Dialect, rows: Sequence[Status]) -> Iterator[CheckMe
             ),
             obj=dialect.connection.alias,
             id="handleref.W009",
+        )
+
+
+def _check_time_zones(dialect: Dialect, rows: Sequence[Status]) -> Iterator[CheckMessage]:
+    if any(row.trigger for row in rows) and dialect.lacks_time_zones():
+        zone, using = dialect.connection.timezone_name, dialect.connection.alias
+        yield Warning(
+            f"The server of {using!r} does not know the time zone {zone}, so events there have"
+            " their times in UTC, which Django takes for local ones.",
+            hint="mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb -u root mysql",
+            obj=using,
+            id="handleref.W017",
         )
 
 

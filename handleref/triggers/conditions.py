@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from django.db import connection
-from django.db.models import Field, Q
+from django.db import connection, models
+from django.db.models import Field, JSONField, Q
 
 from handleref.triggers.expressions import Bound, Changes, Compared, Either, Every, Not, Raw
 from handleref.triggers.fields import Column, column_type, find
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 # Types of PostgreSQL that have no equality; their text has.
 INCOMPARABLE: Final = frozenset({"json", "xml", "point", "polygon", "txid_snapshot"})
+
+
+# Numbers and times: no collation has a say.
+STRICT: Final = (
+    models.BooleanField,
+    models.DateField,
+    models.DecimalField,
+    models.DurationField,
+    models.FloatField,
+    models.IntegerField,
+    models.TimeField,
+)
 
 
 class Declared(ABC):
@@ -114,6 +126,7 @@ class Change(Declared):
             every=self.every,
             unchanged=self.unchanged,
             as_text=tuple(str(field.column) for field in own if is_compared_as_text(field)),
+            strict=tuple(str(field.column) for field in own if isinstance(field, STRICT)),
         )
 
     def touches(
@@ -264,8 +277,11 @@ def declared(condition: Any) -> Declared:
 def is_compared_as_text(field: Field[Any, Any]) -> bool:
     """Tell whether only the text of a column says that it changed.
 
-    Some types have no equality; a collation of one's own may call different texts equal.
+    Some types have no equality, or a loose one, as has a collation of one's own.
     """
+    if isinstance(field, JSONField):
+        # PostgreSQL calls 1 and 1.0 equal there.
+        return True
     kind = _own_type(field)
     return kind in INCOMPARABLE or kind == "citext" or bool(getattr(field, "db_collation", None))
 

@@ -40,15 +40,20 @@ class Changes(Bound):
     :ivar every: whether it takes all of them, or any.
     :ivar unchanged: whether they must have stayed as they were instead.
     :ivar as_text: those of them that are compared by their text.
+    :ivar strict: those of whose values no collation calls different ones equal.
     """
 
     of: tuple[str, ...]
     every: bool = False
     unchanged: bool = False
     as_text: tuple[str, ...] = ()
+    strict: tuple[str, ...] = ()
 
     def sql(self, dialect: Dialect) -> str:
-        tests = [dialect.distinct(column, as_text=column in self.as_text) for column in self.of]
+        tests = [
+            dialect.distinct(column, as_text=column in self.as_text, strict=column in self.strict)
+            for column in self.of
+        ]
         # "Any stayed" is "not all changed": one NOT around the tests instead of one in each.
         joined = (" AND " if self.every is not self.unchanged else " OR ").join(tests)
         return f"(NOT ({joined}))" if self.unchanged else f"({joined})"

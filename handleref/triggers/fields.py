@@ -65,15 +65,18 @@ def plain(field: Field[Any, Any], **overrides: Any) -> Field[Any, Any]:
             return number(**{"db_column": field.db_column, "null": field.null} | overrides)
     _, _, args, kwargs = field.deconstruct()
     made = type(field)(*args, **_kept(kwargs) | overrides)
-    return _without_own_ways(field, overrides) if made.clone().unique else made
+    return django_field(field, **overrides) if made.clone().unique else made
 
 
 def _kept(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name not in LEFT_OUT}
 
 
-def _without_own_ways(field: Field[Any, Any], overrides: dict[str, Any]) -> Field[Any, Any]:
-    """Return the field of Django's that a class is made of which is unique whatever one says."""
+def django_field(field: Field[Any, Any], **overrides: Any) -> Field[Any, Any]:
+    """Return a plain field of the class of Django's that a field is one of.
+
+    For classes with ways of their own: unique whatever one says, or setting times.
+    """
     base: Any = next(c for c in type(field).__mro__ if c.__module__.startswith("django."))
     made: Field[Any, Any] = base(**_kept(base.deconstruct(field)[3]) | overrides)
     return made

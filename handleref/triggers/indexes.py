@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db.models import Index
 
 from handleref.triggers.base import Trigger
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 NOTHING = "SELECT 1"
+
+
+def keys_of_all() -> set[str]:
+    """Return every name by which a trigger of the project can be suspended."""
+    return {
+        key
+        for model in apps.get_models(include_auto_created=True)
+        for index in model._meta.indexes
+        if isinstance(index, TriggerIndex)
+        for key in index.trigger.keys
+    }
 
 
 class TriggerIndex(Index):

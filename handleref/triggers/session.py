@@ -7,6 +7,7 @@ sessions: there, a row lasts as long as the statement that it is for.
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, transaction
+from django.dispatch import Signal
 
 from handleref.triggers.dialects import dialect_of
 from handleref.triggers.dialects.base import CONTEXT, SUSPENDED
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 KEYS: Final = (SUSPENDED, CONTEXT)
+# Sent before a write of whoever told the triggers something, with ``using``.
+writing = Signal()
 
 # Immutable and linked, innermost first; what one connection is told stays with its alias.
 _Blocks = tuple["Mapping[str, Told]", "_Blocks | None"]
@@ -36,10 +40,19 @@ _blocks: ContextVar[_Blocks | None] = ContextVar("handleref_session", default=No
 
 WRITES: Final = frozenset(
     {"insert", "update", "delete", "merge", "replace", "with", "truncate", "copy", "load"}
-    | {"call", "do", "execute"}
+    | {"call", "do", "execute", "explain", "analyze"}
+)
+# These neither write nor call what does, and most end what was told.
+CONTROLS: Final = frozenset(
+    {"begin", "start", "commit", "end", "abort", "savepoint", "release", "set", "reset", "show"}
+    | {"pragma", "create", "alter", "drop", "vacuum"}
 )
 # These may end transactions themselves.
 UNWRAPPED: Final = frozenset({"call", "do", "execute"})
+
+FIRST_WORD: Final = re.compile(
+    r"(?:[\s(;]|--[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z))*([a-zA-Z]*)", re.DOTALL
+)
 
 
 def told(using: str) -> Told:
@@ -82,17 +95,27 @@ class Courier:
         self, execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any
     ) -> Any:
         wanted = told(self.connection.alias)
-        if not wanted and self.delivered is not None and not self.delivered:
+        if not wanted and self.delivered is NOTHING:
             return execute(sql, params, many, context)
         self._forget_what_is_gone()
         word = first_word(sql)
         if word == "rollback":
             # What was told since the savepoint is forgotten, or not: nobody says.
             self.delivered = None
-        if word not in WRITES:
-            return execute(sql, params, many, context)
-        with self._in_transaction(wanted, word, context):
-            return self._write(wanted, partial(execute, sql, params, many, context))
+        elif word in WRITES:
+            with self._in_transaction(wanted, word, context):
+                return self._write(wanted, partial(execute, sql, params, many, context))
+        elif word not in CONTROLS and self._differs_in_suspension(wanted):
+            # It may call a function that writes.
+            self._tell(wanted)
+        return execute(sql, params, many, context)
+
+    def _differs_in_suspension(self, wanted: Told) -> bool:
+        """Tell whether what lasts, on this connection, says of suspension what does not hold."""
+        memory = self.dialect.features.memory
+        if memory == "statement" or (memory == "transaction" and self.connection.get_autocommit()):
+            return False
+        return (self.delivered or NOTHING).get(SUSPENDED) != wanted.get(SUSPENDED)
 
     @contextmanager
     def _in_transaction(self, wanted: Told, word: str, context: Any) -> Iterator[None]:
@@ -108,17 +131,23 @@ class Courier:
                 fetch_all(context["cursor"])
 
     def _write(self, wanted: Told, execute: Callable[[], Any]) -> Any:
-        lasting = self.dialect.features.memory != "statement"
-        known = KEYS if self.delivered is None else self.delivered
-        if self.delivered is None or self.delivered != wanted:
-            self._deliver({**dict.fromkeys(known), **wanted})
-            self.delivered = wanted
+        writing.send(Courier, using=self.connection.alias)
+        self._tell(wanted)
         try:
             return execute()
         finally:
-            if not lasting:
+            if self.dialect.features.memory == "statement":
                 self._deliver(dict.fromkeys(wanted))
                 self.delivered = NOTHING
+
+    def _tell(self, wanted: Told) -> None:
+        """Tell what has changed since the last time."""
+        known = KEYS if self.delivered is None else self.delivered
+        if self.delivered is None or self.delivered != wanted:
+            self._deliver({**dict.fromkeys(known), **wanted})
+            # A copy: what was taken back within a savepoint holds again once that is rolled
+            # back, so "nothing any more" is not yet NOTHING.
+            self.delivered = {**wanted}
 
     def _forget_what_is_gone(self) -> None:
         """Note that a new connection or a new transaction knows nothing yet."""
@@ -166,13 +195,12 @@ def fetch_all(wrapper: Any) -> None:
 
 def first_word(sql: Any) -> str:
     """Return the first word of a statement, in lower case, after comments."""
+    if hasattr(sql, "as_string"):
+        # One that psycopg composes.
+        sql = sql.as_string(None)
     text = sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
-    text = text.lstrip("( \t\r\n")
-    while text.startswith(("--", "/*")):
-        end = "\n" if text.startswith("--") else "*/"
-        _, _, text = text.partition(end)
-        text = text.lstrip("( \t\r\n")
-    return text[:12].split(None, 1)[0].rstrip("(;").lower() if text else ""
+    found = FIRST_WORD.match(text)
+    return found[1].lower() if found else ""
 
 
 def attach(connection: BaseDatabaseWrapper, **_: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import re
+from typing import TYPE_CHECKING, Final, Self
 
 from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, router
@@ -11,6 +12,7 @@ from django.dispatch import Signal
 
 from handleref.blocks import Block
 from handleref.triggers.dialects.base import SUSPENDED
+from handleref.triggers.indexes import keys_of_all
 from handleref.triggers.session import begin, end, told
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ Target = type[Model] | str
 # Sent when a block begins that is to leave a record, with ``targets``, ``reason`` and ``using``.
 suspended = Signal()
 
-ALL = "*"
-SEPARATOR = "|"
+ALL: Final = "*"
+SEPARATOR: Final = "|"
+TARGET: Final = re.compile(r"\w+(\.\w+(:[^|]+)?)?")
 
 
 def key_of(target: Target) -> str:
@@ -35,7 +38,7 @@ def key_of(target: Target) -> str:
         return str(target._meta.concrete_model._meta.label_lower)  # type: ignore[union-attr]
     name, colon, label = target.partition(":")
     app, dot, model = name.partition(".")
-    if not app or SEPARATOR in target or (colon and not (dot and label)) or (dot and not model):
+    if target != ALL and not TARGET.fullmatch(target):
         raise ValueError(
             f'{target!r} names no trackers: give "app", "app.Model" or "app.Model:label".'
         )
@@ -55,7 +58,8 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
     :param using: the alias of the database, by default the one that the first model
         is written to, or the default one.
     :param record: whether the suspension leaves a record.
-    :raises ValueError: for a text that names no trackers.
+    :raises ValueError: for a text that names no trackers; on entering, for a target that
+        nothing tracks, such as a misspelt one.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
         self.record = record
 
     def __enter__(self) -> Self:
+        self._check()
         self._record()
         self._begin()
         return self
@@ -76,9 +81,15 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
         end()
 
     async def __aenter__(self) -> Self:
+        self._check()
         await sync_to_async(self._record)()
         self._begin()
         return self
+
+    def _check(self) -> None:
+        unknown = {*self.keys} - {ALL} - keys_of_all()
+        if unknown:
+            raise ValueError(f"Nothing tracks {', '.join(sorted(unknown))}.")
 
     def _record(self) -> None:
         if self.record:

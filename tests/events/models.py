@@ -15,10 +15,8 @@ from handleref.events.tracking import (
     Condition,
     Delete,
     DeleteEvent,
-    Insert,
     InsertEvent,
     ManualEvent,
-    New,
     ObjForeignKey,
     Old,
     Row,
@@ -187,3 +185,64 @@ track(
     model_name="TwicePriceEvent",
     obj_field=ObjForeignKey(related_name="price_events"),
 )(Twice)
+
+
+class Owner(models.Model):
+    """Is not tracked, and takes what it owns along."""
+
+    name = models.CharField(max_length=50, default="")
+
+
+class AbstractPiece(models.Model):
+    """Has a column of each kind that is easily recorded wrong."""
+
+    code = models.CharField(max_length=30, unique=True)
+    note = models.TextField(null=True)
+    count = models.IntegerField(default=0)
+    price = models.DecimalField(max_digits=8, decimal_places=2, null=True)
+    extra = models.JSONField(default=dict)
+    owner = models.ForeignKey(Owner, models.CASCADE, null=True, related_name="+")
+    lender = models.ForeignKey(Owner, models.SET_NULL, null=True, related_name="+")
+    tags = models.ManyToManyField(Tag, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+@track(m2m=["tags"])
+class Piece(AbstractPiece):
+    pass
+
+
+@track(m2m=["tags"], level=Row)
+class RowPiece(AbstractPiece):
+    pass
+
+
+class AbstractPart(models.Model):
+    """As the walk of the write paths wants it."""
+
+    name = models.CharField(max_length=50, default="")
+    number = models.IntegerField(default=0)
+    owner = models.ForeignKey(Owner, models.CASCADE, null=True, related_name="+")
+    lender = models.ForeignKey(Owner, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+@track()
+class Part(AbstractPart):
+    pass
+
+
+@track(level=Row)
+class RowPart(AbstractPart):
+    pass
+
+
+@track(UpdateEvent("noted"), UpdateEvent("Noted"))
+class Cased(models.Model):
+    """Has two trackers whose labels differ by their case."""
+
+    value = models.IntegerField(default=0)

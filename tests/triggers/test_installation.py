@@ -252,11 +252,11 @@ def test_a_check_names_what_is_missing_outdated_disabled_and_orphaned(dialect):
     [keyed] = status("default", ["events_tests.Keyed:insert"])
     assert found.pop("handleref.W009", None) is None or connection.vendor == "sqlite"
     assert found == {
-        "handleref.E015": (
+        "handleref.W014": (
             f"Triggers are missing in 'default', so changes go unrecorded: {missing}.",
             "manage.py handleref_triggers install --database default",
         ),
-        "handleref.E016": (
+        "handleref.W015": (
             (
                 "Triggers in 'default' are not those that the code declares:"
                 f" {first.name} on events_tests_leaf."

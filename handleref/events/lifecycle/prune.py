@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django.db import router, transaction
@@ -14,6 +15,7 @@ from handleref.events.trackers import APPEND_ONLY
 from handleref.triggers.suspension import suspend
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     from django.db.models import QuerySet
@@ -52,13 +54,20 @@ def prune(
     if dry_run:
         return old.count()
     removed = 0
-    door = suspend(f"{event_model._meta.label}:{APPEND_ONLY}", reason=reason, using=using)
+    door = _door(event_model, reason, using)
     while keys := [*old.order_by("hr_id").values_list("hr_id", flat=True)[:batch_size]]:
         with transaction.atomic(using), door:
             event_model._base_manager.using(using).filter(hr_id__in=keys).delete()
         removed += len(keys)
         tick(len(keys))
     return removed
+
+
+def _door(event_model: type[Event], reason: str, using: str) -> AbstractContextManager[Any]:
+    """Return the block in which events can be deleted, each time with a record of it."""
+    if not event_model.hr_tracking.append_only:
+        return nullcontext()
+    return suspend(f"{event_model._meta.label}:{APPEND_ONLY}", reason=reason, using=using)
 
 
 def _old(events: QuerySet[Any], before: Any) -> QuerySet[Any]:

@@ -21,7 +21,7 @@ class HandleRefConfig(AppConfig):
 
         post_migrate.connect(create_permissions, dispatch_uid="handleref.references.permissions")
         # Once per run: of each app's turn, only this one's.
-        pre_migrate.connect(lifecycle.take_down, self, dispatch_uid="handleref.triggers.take_down")
+        pre_migrate.connect(lifecycle.stand_by, self, dispatch_uid="handleref.triggers.stand_by")
         post_migrate.connect(lifecycle.mend, self, dispatch_uid="handleref.triggers.mend")
         connection_created.connect(session.attach, dispatch_uid="handleref.triggers.session")
         session.attach_to_all()

@@ -21,6 +21,7 @@ ALWAYS = [
     "delete(), one by one and of querysets, with what Django deletes and changes in turn",
     "add(), remove(), set() and clear() of a tracked many-to-many field",
     "raw SQL, and other programs",
+    "data migrations (`RunPython`)",
 ]
 
 
@@ -51,10 +52,6 @@ def table():
             [yes(each.statement_level) for each in features],
         ),
         line("a transaction number in `hr_txid`", [yes(each.transaction_ids) for each in features]),
-        line(
-            "data migrations (`RunPython`)",
-            [yes(each.survives_rebuild) for each in features],
-        ),
         line(
             "what tells a session lasts for a",
             [each.memory for each in features],

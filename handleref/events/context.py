@@ -27,7 +27,7 @@ from handleref.events.models import Context
 from handleref.events.registry import all_event_models
 from handleref.triggers.base import NEW
 from handleref.triggers.dialects import dialect_of
-from handleref.triggers.dialects.base import CONTEXT
+from handleref.triggers.dialects.values import CONTEXT
 from handleref.triggers.session import begin, end, writing
 
 if TYPE_CHECKING:

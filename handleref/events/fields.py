@@ -51,9 +51,23 @@ class ObjForeignKey:
         return models.ForeignKey(model, **self.options)
 
 
-def context_field() -> models.ForeignKey[Any, Any]:
-    """Return the field that refers to the context."""
-    return models.ForeignKey("handleref_events.Context", null=True, editable=False, **LOOSE)
+class ContextField(models.ForeignKey):  # type: ignore[type-arg]
+    """How events refer to their context: a foreign key that migrations see as a UUID.
+
+    Contexts refer to the user, whose app may have events: with a foreign key in its
+    migrations, an app could not begin with a user of its own that is tracked.
+    """
+
+    def __init__(self, to: Any = "handleref_events.Context", **options: Any) -> None:
+        super().__init__(to, **{"null": True, "editable": False, **LOOSE, **options})
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name = str(self.name)
+        kwargs = {"null": True, "editable": False, "db_column": f"{name}_id"}
+        return name, "django.db.models.UUIDField", [], kwargs
+
+    def clone(self) -> Any:
+        return models.UUIDField(**self.deconstruct()[3])
 
 
 def mirror(field: Field[Any, Any]) -> Field[Any, Any]:

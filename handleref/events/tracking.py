@@ -15,14 +15,12 @@ from handleref.events.base import Event, Tracking
 from handleref.events.copying import ancestors, concrete
 from handleref.events.fields import (
     DEFAULT,
+    ContextField,
     Default,
     ObjForeignKey,
     chosen,
     has_composite_key,
     mirror,
-)
-from handleref.events.fields import (
-    context_field as context_foreign_key,
 )
 from handleref.events.registry import event_models, is_real
 from handleref.events.trackers import (
@@ -162,7 +160,7 @@ def create_event_model(
 
 
 def _context(given: ForeignKey[Any, Any] | Default | None) -> ForeignKey[Any, Any] | None:
-    return context_foreign_key() if isinstance(given, Default) else given
+    return ContextField() if isinstance(given, Default) else given
 
 
 def accessor(model: type[Model]) -> str:

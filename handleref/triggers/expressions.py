@@ -10,7 +10,7 @@ from handleref.triggers.base import NEW, OLD, Value
 from handleref.triggers.lookups import compile_lookup, references
 
 if TYPE_CHECKING:
-    from handleref.triggers.dialects.base import Dialect
+    from handleref.triggers.dialects.bodies import Bodies
     from handleref.triggers.fields import Column
 
 BOTH: Final = frozenset({OLD, NEW})
@@ -20,7 +20,7 @@ class Bound(Value, ABC):
     """A condition on the row that a trigger sees."""
 
     @abstractmethod
-    def sql(self, dialect: Dialect) -> str:
+    def sql(self, dialect: Bodies) -> str:
         """Return it as SQL over ``OLD`` and ``NEW``."""
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Changes(Bound):
     as_text: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
 
-    def sql(self, dialect: Dialect) -> str:
+    def sql(self, dialect: Bodies) -> str:
         tests = [
             dialect.distinct(column, as_text=column in self.as_text, strict=column in self.strict)
             for column in self.of
@@ -71,7 +71,7 @@ class Raw(Bound):
 
     text: str
 
-    def sql(self, dialect: Dialect) -> str:
+    def sql(self, dialect: Bodies) -> str:
         return f"({self.text})"
 
     def columns(self) -> set[str]:
@@ -98,7 +98,7 @@ class Compared(Bound):
         # The value may be a list.
         return hash((self.name, self.fields))
 
-    def sql(self, dialect: Dialect) -> str:
+    def sql(self, dialect: Bodies) -> str:
         # Two-valued, as filter() and exclude() are: NULL is no match, and the opposite is one.
         return f"(({compile_lookup(self.name, self.value, self.fields, dialect)}) IS TRUE)"
 
@@ -116,7 +116,7 @@ class Every(Bound):
     parts: tuple[Bound, ...]
     word: ClassVar[str] = " AND "
 
-    def sql(self, dialect: Dialect) -> str:
+    def sql(self, dialect: Bodies) -> str:
         return f"({self.word.join(part.sql(dialect) for part in self.parts)})"
 
     def columns(self) -> set[str]:
@@ -139,7 +139,7 @@ class Not(Bound):
 
     part: Bound
 
-    def sql(self, dialect: Dialect) -> str:
+    def sql(self, dialect: Bodies) -> str:
         return f"(NOT {self.part.sql(dialect)})"
 
     def columns(self) -> set[str]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
     from handleref.triggers.base import Trigger
-    from handleref.triggers.dialects.base import Dialect, Installed
+    from handleref.triggers.dialects.base import Dialect
+    from handleref.triggers.dialects.values import Installed
     from handleref.triggers.suspension import Target
 
 INSTALLED: Final = "installed"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django.db.models import Field
     from django.db.models.sql.compiler import SQLCompiler
 
-    from handleref.triggers.dialects.base import Dialect
+    from handleref.triggers.dialects.bodies import Bodies
     from handleref.triggers.fields import Column
 
 
@@ -70,7 +70,7 @@ def named(reference: F) -> str:
     return name
 
 
-def compile_lookup(name: str, value: Any, fields: Sequence[Column], dialect: Dialect) -> str:
+def compile_lookup(name: str, value: Any, fields: Sequence[Column], dialect: Bodies) -> str:
     """Return a lookup as SQL, its values written by the rules of the database."""
     query = Query(None)
     known = {field.name: field for field in fields}

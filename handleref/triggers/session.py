@@ -18,7 +18,7 @@ from django.db import connections, transaction
 from django.dispatch import Signal
 
 from handleref.triggers.dialects import dialect_of
-from handleref.triggers.dialects.base import CONTEXT, SUSPENDED
+from handleref.triggers.dialects.values import CONTEXT, SUSPENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.dispatch import Signal
 
 from handleref.blocks import Block
-from handleref.triggers.dialects.base import SUSPENDED
+from handleref.triggers.dialects.values import SUSPENDED
 from handleref.triggers.indexes import keys_of_all
 from handleref.triggers.session import begin, end, told
 

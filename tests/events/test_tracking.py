@@ -53,7 +53,7 @@ def test_the_event_model_mirrors_the_fields_as_columns():
         "hr_label": "CharField",
         "hr_txid": "BigIntegerField",
         "hr_obj": "ForeignKey",
-        "hr_context": "ForeignKey",
+        "hr_context": "ContextField",
         "id": "BigIntegerField",
         "title": "CharField",
         "pages": "IntegerField",

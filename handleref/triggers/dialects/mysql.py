@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.db import DatabaseError
 
 from handleref.triggers.base import NEW, OLD, Refuse, Trigger
-from handleref.triggers.dialects.base import CONTEXT, Dialect, Features, Installed, read_mark
+from handleref.triggers.dialects.base import Dialect
+from handleref.triggers.dialects.values import CONTEXT, Features, Installed, read_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,8 +52,10 @@ class MariaDB(Dialect):
     def text(self, value: str) -> str:
         return super().text(value.replace("\\", "\\\\"))
 
-    def distinct(self, column: str, *, as_text: bool) -> str:
+    def distinct(self, column: str, *, as_text: bool, strict: bool) -> str:
         old, new = self.column(OLD, column), self.column(NEW, column)
+        if strict:
+            return f"NOT ({old} <=> {new})"
         # A collation may call different texts equal, and a number's text may be cut short.
         return f"NOT ({old} <=> {new} AND BINARY {old} <=> BINARY {new})"
 
@@ -60,13 +63,23 @@ class MariaDB(Dialect):
         zone = self.connection.timezone_name
         if zone == "UTC":
             return "UTC_TIMESTAMP(6)"
-        return f"CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', {self.text(zone)})"
+        # Without the server's tables of time zones there is no conversion; a check says so.
+        local = f"CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', {self.text(zone)})"
+        return f"COALESCE({local}, UTC_TIMESTAMP(6))"
+
+    def lacks_time_zones(self) -> bool:
+        zone = self.connection.timezone_name
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', %s) IS NULL", [zone])
+            return zone != "UTC" and bool(cursor.fetchone()[0])
 
     def told(self, key: str) -> str:
         return TOLD[key]
 
     def not_suspended(self, keys: Sequence[str]) -> str:
-        found = " + ".join(f"LOCATE({self.text(f'|{key}|')}, @handleref_suspended)" for key in keys)
+        # Binary: a collation calls labels equal that differ by their case.
+        names = [f"BINARY {self.text(f'|{key}|')}" for key in keys]
+        found = " + ".join(f"LOCATE({name}, @handleref_suspended)" for name in names)
         return f"(@handleref_suspended IS NULL OR {found} = 0)"
 
     def render(self, trigger: Trigger, mark: str) -> str:

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from handleref.triggers.base import NEW, OLD, Refuse, Trigger
-from handleref.triggers.dialects.base import Dialect, Features, Installed, read_mark
+from handleref.triggers.dialects.base import Dialect
+from handleref.triggers.dialects.values import Features, Installed, Loss, read_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 # SQLite has no variables of a session: this table only ever has rows while a statement of
 # their own connection runs, and commits none.
@@ -54,7 +54,7 @@ class SQLite(Dialect):
                 " any other program that writes the table would fail. Use another lookup."
             )
 
-    def distinct(self, column: str, *, as_text: bool) -> str:
+    def distinct(self, column: str, *, as_text: bool, strict: bool) -> str:
         return f"{self.column(OLD, column)} IS NOT {self.column(NEW, column)} COLLATE BINARY"
 
     def now(self) -> str:
@@ -100,8 +100,8 @@ class SQLite(Dialect):
                 (),
             )
             rows = cursor.fetchall()
-        marked = [(name, table, read_mark(sql)) for name, table, sql in rows]
-        return [Installed(name, table, *mark) for name, table, mark in marked if mark]
+        marked = [(name, table, read_mark(sql), sql) for name, table, sql in rows]
+        return [Installed(name, table, *mark, text) for name, table, mark, text in marked if mark]
 
     def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:
         return self.create(trigger, enabled=enabled)
@@ -125,10 +125,23 @@ class SQLite(Dialect):
             ]
         return statements
 
-    def create_in_migration(self, trigger: Trigger, editor: BaseDatabaseSchemaEditor) -> str:
-        # A trigger in the way of the next rebuild of a table would stop it: they come at the
-        # end of ``migrate``, all together.
-        return super().create_in_migration(trigger, editor) if editor.collect_sql else ""
+    def lost_in_migration(self, sql: str) -> Loss | None:
+        # Triggers are rewritten to what is renamed.
+        loss = super().lost_in_migration(sql)
+        return None if loss is None or loss.renamed else loss
+
+    def freed_in_migration(self, loss: Loss) -> list[str]:
+        # Django 5.2 drops the keys of a deleted event model before its table, and leaves their
+        # indexes, at which SQLite refuses.
+        if not loss.column or "hr_operation" not in self.columns_of(loss.table):
+            return []
+        with self.connection.cursor() as cursor:
+            found = self.connection.introspection.get_constraints(cursor, loss.table)
+        return [
+            f"DROP INDEX IF EXISTS {self.name(name)}"
+            for name, each in found.items()
+            if each["index"] and not each["unique"] and loss.column in (each["columns"] or ())
+        ]
 
 
 DIALECT = SQLite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ class Block(ABC):
         self.__exit__(*error)
 
     def __call__(self, function: F) -> F:
-        """Return a function that runs in the block, each call in one of its own."""
+        """Return a function that runs in the block, each call in one of its own.
+
+        :raises TypeError: for a generator, of which a call is but the beginning.
+        """
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise TypeError(f"{function.__qualname__} is a generator: open the block inside of it.")
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -40,6 +40,7 @@ class Tracking:
     :ivar subject: whose timeline the events belong to, where that is another model: the
         owner of a many-to-many field whose rows are tracked.
     :ivar owner: the field by which such a row knows its owner.
+    :raises ValueError: when two trackers record one operation under one label.
     """
 
     model: type[Model]
@@ -52,6 +53,13 @@ class Tracking:
     labels: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        written = [pair for each in self.trackers for pair in each.written()]
+        for label, operation in written:
+            if written.count((label, operation)) > 1:
+                raise ValueError(
+                    f"Two trackers of {self.model._meta.label} record {operation} as {label!r}:"
+                    " give one of them another label."
+                )
         labels = frozenset(label for each in self.trackers for label in each.labels)
         object.__setattr__(self, "labels", labels)
 

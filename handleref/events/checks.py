@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.checks import CheckMessage, Warning
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 
 from handleref.events.registry import all_event_models
 from handleref.triggers.base import Statement
 from handleref.triggers.checks import is_checked
-from handleref.triggers.dialects import VENDORS, dialect_of
+from handleref.triggers.dialects import dialect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ IN_DATABASE = ("DB_CASCADE", "DB_SET_NULL", "DB_SET_DEFAULT")
 
 def check_events(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Check every event model against the databases that it may be in."""
-    found: list[CheckMessage] = []
+    found: list[CheckMessage] = [*_check_installed()]
     for event_model in all_event_models():
         if not is_checked(event_model, app_configs):
             continue
@@ -35,12 +36,21 @@ def check_events(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     return found
 
 
+def _check_installed() -> Iterator[CheckMessage]:
+    if not apps.is_installed("handleref"):
+        yield Error(
+            "handleref.events is installed and handleref is not, which sees to its triggers.",
+            hint="Add 'handleref' to INSTALLED_APPS.",
+            id="handleref.E015",
+        )
+
+
 def _check_vendor(event_model: type[Event], using: str) -> Iterator[CheckMessage]:
     if dialect_of(connections[using]) is None:
         name = connections[using].display_name
         yield Warning(
             f"{name} gets no triggers, so {event_model._meta.label} stays empty in {using!r}.",
-            hint=f"Use one of: {', '.join(VENDORS)}; or keep the model out of {using!r}.",
+            hint=f"Use PostgreSQL, MariaDB or SQLite; or keep the model out of {using!r}.",
             obj=event_model,
             id="handleref.W011",
         )

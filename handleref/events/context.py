@@ -83,11 +83,17 @@ class context(Block):  # noqa: N801 - written like a function, as `atomic` is
     :param user: who writes; one without a key, such as an anonymous one, is nobody.
     :param comment: what is to be said of it; a lazy text is read when the block ends.
     :param using: the alias of the one database that is meant, by default all.
+    :raises TypeError: for a user that is none.
+    :raises ValueError: for a database that there is not.
     """
 
     def __init__(
         self, *, user: Any = None, comment: str | Promise = "", using: str | None = None
     ) -> None:
+        if user is not None and not hasattr(user, "pk"):
+            raise TypeError(f"user is a user or None, not {user!r}.")
+        if using is not None and using not in connections:
+            raise ValueError(f"There is no database {using!r}.")
         self.user = user
         self.comment = comment
         self.using = using
@@ -153,7 +159,8 @@ writing.connect(note_write, dispatch_uid="handleref.events.context")
 
 def finish(opened: Opened) -> None:
     """Write the context of a block, with what only its end can tell."""
-    comment = str(opened.comment)
+    # PostgreSQL keeps no NUL, and no comment may make a write fail.
+    comment = str(opened.comment).replace("\0", "")
     for using in sorted(opened.written):
         if connections[using].needs_rollback:
             continue

@@ -21,7 +21,7 @@ from handleref.triggers.base import (
     Trigger,
     Update,
 )
-from handleref.triggers.conditions import AnyChange, Declared, declared
+from handleref.triggers.conditions import AnyChange, Change, Declared, declared
 from handleref.triggers.indexes import TriggerIndex
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class Tracker:
     def labels(self) -> tuple[str, ...]:
         """The labels of its events."""
         return (self.own_label,)
+
+    def written(self) -> list[tuple[str, str]]:
+        """Return the label and the operation of each kind of event that it records by itself."""
+        return []
 
     def indexes(self, event_model: type[Event]) -> Iterator[TriggerIndex]:
         """Yield its triggers, in their place among the indexes of the event model."""
@@ -122,12 +126,34 @@ class RowEvent(Tracker):
         absent = {OLD: Insert, NEW: Delete}[self.side]
         if absent in self.operations:
             raise ValueError(f"{self!r}: {absent.word} has no {self.side} row.")
+        if not isinstance(self.at, Level | None):
+            raise TypeError(f"{self!r}: level is Row or Statement, not {self.at!r}.")
+        for operation in self.operations:
+            self._check_condition(operation)
+
+    def _check_condition(self, operation: Operation) -> None:
+        """Refuse a condition on a row that an operation does not have."""
+        condition = self.condition_for(operation)
+        absent = {Insert: OLD, Delete: NEW}.get(operation)
+        if condition is not None and absent in condition.sides():
+            raise ValueError(
+                f"{self!r}: its condition {condition!r} asks for the {absent} row, which"
+                f" {operation.word} does not have."
+            )
 
     def condition_for(self, operation: Operation) -> Declared | None:
-        """Return what must hold for an operation."""
+        """Return what must hold for an operation.
+
+        Of several operations, whether something changed is only asked of updates.
+        """
         if self.when is UNSET:
             return AnyChange() if operation is Update else None
+        if isinstance(self.when, Change) and Update in self.operations and operation is not Update:
+            return None
         return None if self.when is None else declared(self.when)
+
+    def written(self) -> list[tuple[str, str]]:
+        return [(self.own_label, operation.word) for operation in self.operations]
 
     def indexes(self, event_model: type[Event]) -> Iterator[TriggerIndex]:
         for operation in self.operations:
@@ -214,8 +240,8 @@ def refusals(event_model: type[Event]) -> Iterator[TriggerIndex]:
                 operation=operation.word,
                 level="statement" if operation is Operation.TRUNCATE else "row",
                 body=Refuse(f"{options.label} is append-only: {operation.word} refused."),
-                # Only by its own name: whoever suspends an app does not mean its history.
-                keys=(f"{options.label_lower}:{APPEND_ONLY}",),
+                # By names of its own: whoever suspends an app does not mean its history.
+                keys=(f"{options.label_lower}:{APPEND_ONLY}", APPEND_ONLY),
             )
         )
 

@@ -90,6 +90,7 @@ def track(*trackers: Tracker, m2m: Iterable[str] = (), **options: Any) -> Callab
     :param options: those of :func:`create_event_model`.
     :raises ValueError: for fields that there are not, and names that are taken.
     """
+    check_given(trackers, m2m=m2m, **options)
 
     def decorate(model: M) -> M:
         if model._meta.abstract:
@@ -139,6 +140,7 @@ def create_event_model(
     :param abstract: whether to return a base to write one's own event model on.
     :raises ValueError: for fields that there are not, and names that are taken.
     """
+    check_given(trackers, fields=fields, exclude=exclude, level=level)
     tracking = Tracking(
         model=model,
         trackers=trackers or tuple(kind() for kind in DEFAULT_TRACKERS),
@@ -157,6 +159,23 @@ def create_event_model(
         attrs={"hr_obj": refers, "hr_context": _context(context_field)} | (attrs or {}),
         meta={**(meta or {}), "abstract": abstract},
     )
+
+
+def check_given(trackers: tuple[Any, ...], **options: Any) -> None:
+    """Refuse what is easily written by mistake.
+
+    :raises TypeError: quoting it.
+    """
+    for given in trackers:
+        if isinstance(given, type) and issubclass(given, Model):
+            raise TypeError("Write @track() with parentheses.")
+        if not isinstance(given, Tracker):
+            raise TypeError(f"{given!r} is no tracker: take InsertEvent(), UpdateEvent(), …")
+    for name in ("fields", "exclude", "m2m"):
+        if isinstance(options.get(name), str):
+            raise TypeError(f"{name} takes a list of names, not the text {options[name]!r}.")
+    if not isinstance(options.get("level"), Level | None):
+        raise TypeError(f"level is Row or Statement, not {options['level']!r}.")
 
 
 def _context(given: ForeignKey[Any, Any] | Default | None) -> ForeignKey[Any, Any] | None:

@@ -36,13 +36,24 @@ def check_installed(databases: Iterable[str] | None = None, **_: Any) -> list[Ch
     found: list[CheckMessage] = []
     for using in databases or ():
         dialect = dialect_of(connections[using])
-        if dialect is not None:
+        if dialect is not None and not dialect.sees_triggers():
+            found.append(_unseen(using))
+        elif dialect is not None:
             rows = status(using)
             found += _check_rights(dialect, rows)
             found += _check_states(using, rows)
             found += _check_replace(dialect, rows)
             found += _check_time_zones(dialect, rows)
     return found
+
+
+def _unseen(using: str) -> CheckMessage:
+    return Warning(
+        f"The user of {using!r} may not see triggers, so nobody knows whether they are there.",
+        hint="Ask as a user with the privilege TRIGGER, the one who migrates.",
+        obj=using,
+        id="handleref.W018",
+    )
 
 
 def _check_states(using: str, rows: Sequence[Status]) -> Iterator[CheckMessage]:
@@ -115,9 +126,12 @@ def _check_time_zones(dialect: Dialect, rows: Sequence[Status]) -> Iterator[Chec
     if any(row.trigger for row in rows) and dialect.lacks_time_zones():
         zone, using = dialect.connection.timezone_name, dialect.connection.alias
         yield Warning(
-            f"The server of {using!r} does not know the time zone {zone}, so events there have"
-            " their times in UTC, which Django takes for local ones.",
-            hint="mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb -u root mysql",
+            f"{using!r} cannot tell the time in its zone {zone}, in which Django reads it: events"
+            " there have another.",
+            hint=(
+                "Leave TIME_ZONE out of DATABASES; on MariaDB, you can load the time zones:"
+                " mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb -u root mysql"
+            ),
             obj=using,
             id="handleref.W017",
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from django.db import connection, models
+from django.db import models
 from django.db.models import Field, JSONField, Q
 
+from handleref.triggers.base import NEW, OLD
 from handleref.triggers.expressions import Bound, Changes, Compared, Either, Every, Not, Raw
 from handleref.triggers.fields import Column, column_type, find
 from handleref.triggers.lookups import references
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from django.db.models import Model
-
-# Types of PostgreSQL that have no equality; their text has.
-INCOMPARABLE: Final = frozenset({"json", "xml", "point", "polygon", "txid_snapshot"})
 
 
 # Numbers and times: no collation has a say.
@@ -55,6 +53,10 @@ class Declared(ABC):
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
     ) -> bool:
         """Tell whether the condition can hold when a table changes; parameters as above."""
+
+    @abstractmethod
+    def sides(self) -> frozenset[str]:
+        """Return which sides of the row it names for certain: ``"old"``, ``"new"``."""
 
     def copy(self) -> Declared:
         """Return the condition, which does not change; asked for by ``Q() & condition``."""
@@ -95,6 +97,10 @@ class Condition(Declared):
     ) -> bool:
         return table is model._meta.concrete_model
 
+    def sides(self) -> frozenset[str]:
+        # Whoever writes SQL knows what it names.
+        return frozenset()
+
     def __repr__(self) -> str:
         return f"Condition({self.sql!r})"
 
@@ -133,6 +139,9 @@ class Change(Declared):
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
     ) -> bool:
         return bool(self._compared(model, tracked, table))
+
+    def sides(self) -> frozenset[str]:
+        return frozenset({OLD, NEW})
 
     def _compared(
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
@@ -189,14 +198,21 @@ class Composed(Declared):
     def bind(
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
     ) -> Bound:
-        touching = [part for part in self.parts if part.touches(model, tracked, table)]
-        return self.kind(tuple(part.bind(model, tracked, table) for part in touching))
+        return self.kind(tuple(part.bind(model, tracked, table) for part in self.parts))
 
     def touches(
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
     ) -> bool:
-        touching = [part.touches(model, tracked, table) for part in self.parts]
-        return any(touching) if self.kind is Either else all(touching)
+        touching = {part.touches(model, tracked, table) for part in self.parts}
+        if touching == {True, False}:
+            raise ValueError(
+                f"{self!r} names fields of several tables of {model._meta.label}, of which a"
+                " trigger sees one: take a tracker for each."
+            )
+        return True in touching
+
+    def sides(self) -> frozenset[str]:
+        return frozenset(side for part in self.parts for side in part.sides())
 
     def __repr__(self) -> str:
         return "(" + (" & ", " | ")[self.kind is Either].join(map(repr, self.parts)) + ")"
@@ -217,6 +233,9 @@ class Opposite(Declared):
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
     ) -> bool:
         return self.part.touches(model, tracked, table)
+
+    def sides(self) -> frozenset[str]:
+        return self.part.sides()
 
     def __repr__(self) -> str:
         return f"~{self.part!r}"
@@ -243,6 +262,9 @@ class Comparison(Declared):
         self, model: type[Model], tracked: Sequence[Field[Any, Any]], table: type[Model]
     ) -> bool:
         return all(field.model is table for field in self._fields(model).values())
+
+    def sides(self) -> frozenset[str]:
+        return frozenset(side for side, _name in self.references)
 
     def _fields(self, model: type[Model]) -> dict[str, Any]:
         """Return the fields that are meant, by what the lookup calls them."""
@@ -275,19 +297,8 @@ def declared(condition: Any) -> Declared:
 
 
 def is_compared_as_text(field: Field[Any, Any]) -> bool:
-    """Tell whether only the text of a column says that it changed.
+    """Tell whether only the text of a column says that it changed, whatever the database.
 
-    Some types have no equality, or a loose one, as has a collation of one's own.
+    PostgreSQL calls 1 and 1.0 equal in JSON, and a collation of one's own different texts.
     """
-    if isinstance(field, JSONField):
-        # PostgreSQL calls 1 and 1.0 equal there.
-        return True
-    kind = _own_type(field)
-    return kind in INCOMPARABLE or kind == "citext" or bool(getattr(field, "db_collation", None))
-
-
-def _own_type(field: Field[Any, Any]) -> str:
-    """Return the column type that a custom field names, whatever the database."""
-    if type(field).__module__.startswith("django.db.models") or field.remote_field:
-        return ""
-    return str(field.db_type(connection) or "").lower()
+    return isinstance(field, JSONField) or bool(getattr(field, "db_collation", None))

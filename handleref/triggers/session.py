@@ -42,6 +42,9 @@ WRITES: Final = frozenset(
     {"insert", "update", "delete", "merge", "replace", "with", "truncate", "copy", "load"}
     | {"call", "do", "execute", "explain", "analyze"}
 )
+# These write if what they are followed by does.
+PERHAPS: Final = frozenset({"with", "explain", "analyze"})
+MAY_WRITE: Final = re.compile(r"\b(?:insert|update|delete|merge|replace)\b", re.IGNORECASE)
 # These neither write nor call what does, and most end what was told.
 CONTROLS: Final = frozenset(
     {"begin", "start", "commit", "end", "abort", "savepoint", "release", "set", "reset", "show"}
@@ -79,6 +82,15 @@ def end() -> None:
     _blocks.set(blocks[1] if blocks else None)
 
 
+def tell_at_once(using: str) -> None:
+    """Tell the triggers before the next statement, where a transaction is open here."""
+    connection = connections[using]
+    if connection.connection is not None and connection.in_atomic_block:
+        for wrapper in connection.execute_wrappers:
+            if isinstance(wrapper, Courier):
+                wrapper.tell_at_once()
+
+
 class Courier:
     """Tells one connection, before a write, what has changed since the last.
 
@@ -99,6 +111,8 @@ class Courier:
             return execute(sql, params, many, context)
         self._forget_what_is_gone()
         word = first_word(sql)
+        if word in PERHAPS and not MAY_WRITE.search(text_of(sql)):
+            word = "select"
         if word == "rollback":
             # What was told since the savepoint is forgotten, or not: nobody says.
             self.delivered = None
@@ -109,6 +123,12 @@ class Courier:
             # It may call a function that writes.
             self._tell(wanted)
         return execute(sql, params, many, context)
+
+    def tell_at_once(self) -> None:
+        """Tell what holds from now on, if it lasts as long as the transaction."""
+        if self.dialect.features.memory != "statement" and not self.connection.needs_rollback:
+            self._forget_what_is_gone()
+            self._tell(told(self.connection.alias))
 
     def _differs_in_suspension(self, wanted: Told) -> bool:
         """Tell whether what lasts, on this connection, says of suspension what does not hold."""
@@ -193,13 +213,16 @@ def fetch_all(wrapper: Any) -> None:
         wrapper.cursor = Fetched(wrapper.cursor)
 
 
+def text_of(sql: Any) -> str:
+    """Return a statement as text, also one that psycopg composes."""
+    if hasattr(sql, "as_string"):
+        sql = sql.as_string(None)
+    return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
+
+
 def first_word(sql: Any) -> str:
     """Return the first word of a statement, in lower case, after comments."""
-    if hasattr(sql, "as_string"):
-        # One that psycopg composes.
-        sql = sql.as_string(None)
-    text = sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
-    found = FIRST_WORD.match(text)
+    found = FIRST_WORD.match(text_of(sql))
     return found[1].lower() if found else ""
 
 

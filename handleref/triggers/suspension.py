@@ -13,7 +13,7 @@ from django.dispatch import Signal
 from handleref.blocks import Block
 from handleref.triggers.dialects.values import SUSPENDED
 from handleref.triggers.indexes import keys_of_all
-from handleref.triggers.session import begin, end, told
+from handleref.triggers.session import begin, end, tell_at_once, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,8 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
     are recorded as ever, and what is rolled back was never suspended.
 
     :param targets: models, ``"app"``, ``"app.Model"`` or ``"app.Model:label"``; none at
-        all means every tracker.
+        all means every tracker. ``"append_only"`` lets events be changed and deleted
+        that the database protects; ``"*"`` is every tracker beside that.
     :param reason: why; kept with the time and the targets, so that a gap in the history
         explains itself.
     :param using: the alias of the database, by default the one that the first model
@@ -68,7 +69,7 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
         self.keys = tuple(key_of(target) for target in targets) or (ALL,)
         models = [target for target in targets if not isinstance(target, str)]
         self.using = using or (router.db_for_write(models[0]) if models else DEFAULT_DB_ALIAS)
-        self.reason = reason
+        self.reason = reason.replace("\0", "")
         self.record = record
 
     def __enter__(self) -> Self:
@@ -98,6 +99,8 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
     def _begin(self) -> None:
         before = told(self.using).get(SUSPENDED, "").split(SEPARATOR)
         begin(self.using, **{SUSPENDED: joined({*before, *self.keys})})
+        # What does not come by Django's cursors, such as COPY, is told beforehand.
+        tell_at_once(self.using)
 
 
 def joined(keys: Iterable[str]) -> str:

@@ -84,7 +84,7 @@ targets = st.sampled_from(
         ("events_tests.RowPiece:insert", "events_tests.Piece:delete"),
         ("events_tests.Piece:tags_add",),
         (RowPiece.tags.through,),
-        ("auth",),
+        ("events_tests.Leaf",),
     ]
 )
 

@@ -32,6 +32,7 @@ from tests.events.models import (
     Right,
     RightEvent,
     RowBook,
+    RowBookEvent,
     Shelf,
     Tag,
     Twice,
@@ -349,3 +350,28 @@ def test_events_refer_to_the_context_that_the_session_was_told():
 
     assert [event.hr_context for event in events] == [context, context, None]
     assert str(events[0].hr_context) == "because"
+
+
+def test_a_writer_whose_search_path_leads_nowhere_is_recorded():
+    if connection.vendor != "postgresql":
+        pytest.skip("Search paths are PostgreSQL's.")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = ''")
+        cursor.execute("INSERT INTO public.events_tests_rowbook (title, pages) VALUES ('a', 7)")
+        cursor.execute("UPDATE public.events_tests_rowbook SET pages = 8")
+        cursor.execute("INSERT INTO public.events_tests_keyed VALUES (gen_random_uuid(), 7)")
+        cursor.execute("UPDATE public.events_tests_keyed SET value = 8")
+        cursor.execute("SET LOCAL search_path = public")
+
+    expected = [("insert", "insert", 7), ("update", "update", 8)]
+    assert told(RowBookEvent.objects, "pages") == expected
+    assert told(KeyedEvent.objects, "value") == expected
+
+
+def test_the_time_of_an_event_is_found_by_itself():
+    event = Leaf.objects.create(int_field=1, text_field="x").events.get()
+
+    found = type(event).objects.filter(hr_created_at=event.hr_created_at)
+
+    assert [*found] == [event]

@@ -3,11 +3,14 @@
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import models
+from django.db.models import Q
 
 from handleref.events.base import Event
 from handleref.events.registry import event_models
 from handleref.events.tracking import (
+    AnyChange,
     Delete,
+    DeleteEvent,
     Insert,
     InsertEvent,
     ManualEvent,
@@ -229,6 +232,27 @@ def test_an_event_model_can_be_written_by_hand():
             "RowEvent('x') needs a row, Old or New, not ''.",
         ),
         (
+            lambda: InsertEvent(condition=AnyChange("name")),
+            (
+                "InsertEvent('insert'): its condition AnyChange('name') asks for the old row, which"
+                " insert does not have."
+            ),
+        ),
+        (
+            lambda: DeleteEvent(condition=Q(new__name="x")),
+            (
+                "DeleteEvent('delete'): its condition Q(new__name='x') asks for the new row, which"
+                " delete does not have."
+            ),
+        ),
+        (
+            lambda: create_event_model(Tag, InsertEvent(), InsertEvent(), model_name="TagTwice"),
+            (
+                "Two trackers of events_tests.Tag record insert as 'insert': give one of them"
+                " another label."
+            ),
+        ),
+        (
             lambda: RowEvent("x", operation=Insert | Update, row=Old),
             "RowEvent('x'): insert has no old row.",
         ),
@@ -243,6 +267,43 @@ def test_what_cannot_be_is_refused(declare, message):
         declare()
 
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda: track(Tag), "Write @track() with parentheses."),
+        (
+            lambda: track(InsertEvent),
+            (
+                "<class 'handleref.events.trackers.InsertEvent'> is no tracker: take InsertEvent(),"
+                " UpdateEvent(), …"
+            ),
+        ),
+        (lambda: track(m2m="tags"), "m2m takes a list of names, not the text 'tags'."),
+        (
+            lambda: create_event_model(Tag, fields="name"),
+            "fields takes a list of names, not the text 'name'.",
+        ),
+        (lambda: track(level="row"), "level is Row or Statement, not 'row'."),
+        (
+            lambda: InsertEvent(level="row"),
+            "InsertEvent('insert'): level is Row or Statement, not 'row'.",
+        ),
+    ],
+)
+def test_slips_of_the_pen_are_named(declare, message):
+    with pytest.raises(TypeError) as error:
+        declare()
+
+    assert str(error.value) == message
+
+
+def test_a_snapshot_asks_only_updates_whether_something_changed():
+    tracker = Snapshot(condition=AnyChange("int_field"))
+
+    assert tracker.condition_for(Insert) is None
+    assert repr(tracker.condition_for(Update)) == "AnyChange('int_field')"
 
 
 def test_composite_keys_are_kept_though_nobody_asks():

@@ -98,7 +98,7 @@ def _statement(dialect: Dialect, event_model: type[Event], label: str) -> str:
     return dialect.copying(
         by_hand(event_model, label),
         f"({key}) >= ({marks}) AND ({key}) <= ({marks})"
-        f" AND NOT EXISTS (SELECT 1 FROM {events} WHERE {same})",
+        f" AND NOT EXISTS (SELECT 1 FROM {events} WHERE {same}) ORDER BY {key}",
     )
 
 

@@ -81,6 +81,10 @@ class Dialect(Bodies):
         """Tell whether the server refused a trigger for want of a right."""
         return False
 
+    def sees_triggers(self) -> bool:
+        """Tell whether this user is told which triggers there are."""
+        return True
+
     def lacks_rights(self) -> bool:
         """Tell whether the server would refuse a trigger for want of a right."""
         return False

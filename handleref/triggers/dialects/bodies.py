@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.core.exceptions import FieldError
+
 from handleref.triggers.base import NEW, OLD, Copy, Trigger
 from handleref.triggers.dialects.values import CONTEXT, Features
 
@@ -29,6 +31,10 @@ class Bodies(ABC):
         """Return a name as the database quotes it."""
         quoted: str = self.connection.ops.quote_name(identifier)
         return quoted
+
+    def table(self, name: str) -> str:
+        """Return a table as statements of any session find it."""
+        return self.name(name)
 
     def column(self, side: str, column: str) -> str:
         """Return a column of the row before or after."""
@@ -73,7 +79,12 @@ class Bodies(ABC):
 
     def condition(self, trigger: Trigger) -> str:
         """Return what must hold of the row, or an empty text."""
-        return "" if trigger.condition is None else trigger.condition.sql(self)
+        if trigger.condition is None:
+            return ""
+        try:
+            return trigger.condition.sql(self)
+        except (FieldError, TypeError, ValueError) as error:
+            raise ValueError(f"The condition of {trigger}: {error}") from error
 
     def insertion(self, trigger: Trigger, source: str = "") -> str:
         """Return the statement that writes the events.
@@ -84,7 +95,7 @@ class Bodies(ABC):
         body: Any = trigger.body
         values = self.values(trigger, body)
         columns = ", ".join(map(self.name, values))
-        head = f"INSERT INTO {self.name(body.into)} ({columns})"
+        head = f"INSERT INTO {self.table(body.into)} ({columns})"
         selected = ", ".join(values.values())
         if not source and not body.joins:
             return f"{head} VALUES ({selected})"
@@ -117,7 +128,7 @@ class Bodies(ABC):
     def joins(self, trigger: Trigger, body: Copy) -> str:
         """Return the clauses that join the other tables that have a part of the row."""
         return "".join(
-            f" INNER JOIN {self.name(join.table)} ON {self.name(join.table)}."
+            f" INNER JOIN {self.table(join.table)} ON {self.name(join.table)}."
             f"{self.name(join.column)} = " + self._source(trigger, body, join.to_column, [join.to])
             for join in body.joins
         )

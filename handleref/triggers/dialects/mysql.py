@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from django.db import DatabaseError
+from django.db import DatabaseError, NotSupportedError
 
 from handleref.triggers.base import NEW, OLD, Refuse, Trigger
 from handleref.triggers.dialects.base import Dialect
@@ -21,6 +21,11 @@ TOLD: Final = {CONTEXT: "@handleref_context"}
 NO_SUPER: Final = 1419
 # What a grant says of whoever may create triggers all the same.
 SUPER: Final = re.compile(r"GRANT (?:ALL PRIVILEGES|.*\bSUPER\b).* ON \*\.\*")
+MAY_SEE: Final = """
+SELECT EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER')
+  OR EXISTS (SELECT 1 FROM information_schema.SCHEMA_PRIVILEGES
+    WHERE PRIVILEGE_TYPE = 'TRIGGER' AND DATABASE() LIKE TABLE_SCHEMA)
+  OR EXISTS (SELECT 1 FROM information_schema.TABLE_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER')"""
 # The number by which Django knows a constraint that fails.
 CONSTRAINT_FAILED: Final = 4025
 
@@ -108,6 +113,11 @@ class MariaDB(Dialect):
             yield f"{sql} //"
         yield "DELIMITER ;"
 
+    def create(self, trigger: Trigger, *, enabled: bool = True) -> list[str]:
+        if not self.connection.mysql_is_mariadb:  # type: ignore[attr-defined]
+            raise NotSupportedError("Triggers of handleref need MariaDB: MySQL is not supported.")
+        return super().create(trigger, enabled=enabled)
+
     def drop(self, name: str, table: str) -> list[str]:
         return [f"DROP TRIGGER IF EXISTS {self.name(name)}"]
 
@@ -128,6 +138,11 @@ class MariaDB(Dialect):
 
     def tell(self, told: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
         return [("SET " + ", ".join(f"@handleref_{key} = %s" for key in told), (*told.values(),))]
+
+    def sees_triggers(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(MAY_SEE, ())
+            return bool(cursor.fetchone()[0])
 
     def lacks_rights(self) -> bool:
         with self.connection.cursor() as cursor:

@@ -19,6 +19,8 @@ from handleref.triggers.dialects.values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
 TOLD: Final = {
     "transaction": "txid_current()",
     CONTEXT: "NULLIF(current_setting('handleref.context', true), '')::uuid",
@@ -50,7 +52,9 @@ FROM pg_catalog.pg_proc p
 LEFT JOIN (pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid)
   ON t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgparentid = 0
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE p.pronamespace = current_schema()::regnamespace AND p.prosrc LIKE '%-- handleref:%'
+WHERE p.pronamespace = (
+    SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema()
+  ) AND p.prosrc LIKE '%-- handleref:%'
   AND p.prorettype = 'trigger'::regtype
 ORDER BY p.proname, c.relname"""
 
@@ -60,6 +64,29 @@ SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname
   ELSE format('"%s"."%s"', n.nspname, c.relname) END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"""
+
+SCHEMA: Final = """
+SELECT COALESCE((
+  SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
+    ON n.oid = c.relnamespace
+  WHERE c.oid = to_regclass(%s)
+), current_schema())"""
+
+# Geometry is compared by its size, numbers in JSON by their value, the rest not at all.
+LOOSE_TYPES: Final = frozenset(
+    {"json", "jsonb", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"}
+    | {"citext", "txid_snapshot", "pg_snapshot"}
+)
+SPECIAL: Final = """
+SELECT a.attname,
+  t.typname = ANY(%s::text[]) OR EXISTS (
+    SELECT 1 FROM pg_catalog.pg_type e
+    WHERE e.oid IN (t.typelem, t.typbasetype) AND e.typname = ANY(%s::text[])
+  ),
+  CASE a.attgenerated WHEN 'v' THEN pg_get_expr(d.adbin, d.adrelid) END
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped"""
 
 COLUMNS: Final = """
 SELECT attname FROM pg_catalog.pg_attribute
@@ -91,8 +118,40 @@ class PostgreSQL(Dialect):
         memory="transaction",
     )
 
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection)
+        self._schemas: dict[str, str] = {}
+        # Of the table at hand: columns whose equality is none or a loose one, and what those
+        # compute that are stored nowhere, which a trigger finds empty.
+        self._loose: set[str] = set()
+        self._virtual: dict[str, str] = {}
+
+    def table(self, name: str) -> str:
+        # A writer's search_path may lead elsewhere, or nowhere, as in a dump.
+        if name.startswith('"'):
+            return name
+        if name not in self._schemas:
+            with self.connection.cursor() as cursor:
+                cursor.execute(SCHEMA, [self.name(name)])
+                self._schemas[name] = cursor.fetchone()[0]
+        return f"{self.name(self._schemas[name])}.{self.name(name)}"
+
+    def _look_at(self, table: str) -> None:
+        """Learn what is special about the columns of a table."""
+        types = sorted(LOOSE_TYPES)
+        with self.connection.cursor() as cursor:
+            cursor.execute(SPECIAL, [types, types, self.name(table)])
+            rows = cursor.fetchall()
+        self._loose = {name for name, loose, _ in rows if loose}
+        self._virtual = {name: computed for name, _, computed in rows if computed}
+
+    def column(self, side: str, column: str) -> str:
+        if column in self._virtual:
+            return f"(SELECT {self._virtual[column]} FROM (SELECT {side.upper()}.*) AS hr_row)"
+        return super().column(side, column)
+
     def distinct(self, column: str, *, as_text: bool, strict: bool) -> str:
-        cast = '::text COLLATE "C"' if as_text else ""
+        cast = '::text COLLATE "C"' if as_text or column in self._loose else ""
         return f"{self.column(OLD, column)}{cast} IS DISTINCT FROM {self.column(NEW, column)}{cast}"
 
     def literal(self, value: Any) -> str:
@@ -115,6 +174,7 @@ class PostgreSQL(Dialect):
 
     def render(self, trigger: Trigger, mark: str) -> str:
         statement = trigger.level == "statement" or trigger.operation == "truncate"
+        self._look_at(trigger.table)
         guard = self.not_suspended(trigger.keys)
         # In WHEN, it spares many rows a call; in the function, it costs a single one less.
         body = self._body(trigger, guard) if statement else self._row_body(trigger)
@@ -130,7 +190,7 @@ class PostgreSQL(Dialect):
             name=self.name(trigger.name),
             timing=trigger.timing.upper(),
             operation=trigger.operation.upper(),
-            table=self.name(trigger.table),
+            table=self.table(trigger.table),
             tables=self._transition_tables(trigger) if statement else "",
             level="STATEMENT" if statement else "ROW",
             guard="" if statement else f" WHEN ({guard})",
@@ -183,7 +243,7 @@ class PostgreSQL(Dialect):
             return {name for (name,) in cursor.fetchall()}
 
     def drop(self, name: str, table: str) -> list[str]:
-        statements = [f"DROP TRIGGER IF EXISTS {self.name(name)} ON {self.name(table)}"]
+        statements = [f"DROP TRIGGER IF EXISTS {self.name(name)} ON {self.table(table)}"]
         return [*statements[: bool(table)], f"DROP FUNCTION IF EXISTS {self.name(name)}()"]
 
     def installed(self) -> list[Installed]:
@@ -198,7 +258,7 @@ class PostgreSQL(Dialect):
 
     def switch(self, trigger: Trigger, *, enabled: bool) -> list[str]:
         word = "ENABLE" if enabled else "DISABLE"
-        return [f"ALTER TABLE {self.name(trigger.table)} {word} TRIGGER {self.name(trigger.name)}"]
+        return [f"ALTER TABLE {self.table(trigger.table)} {word} TRIGGER {self.name(trigger.name)}"]
 
     def tell(self, told: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
         calls = ", ".join("set_config(%s, %s, true)" for _ in told)

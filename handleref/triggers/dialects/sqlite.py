@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from django.conf import settings
+
 from handleref.triggers.base import NEW, OLD, Refuse, Trigger
 from handleref.triggers.dialects.base import Dialect
 from handleref.triggers.dialects.values import Features, Installed, Loss, read_mark
@@ -59,7 +61,12 @@ class SQLite(Dialect):
 
     def now(self) -> str:
         zone = "" if self.connection.timezone_name == "UTC" else ", 'localtime'"
-        return f"strftime('%Y-%m-%d %H:%M:%f', 'now'{zone})"
+        # As Django writes it: six digits of a fraction, or none at all.
+        now = f"strftime('%Y-%m-%d %H:%M:%f', 'now'{zone})"
+        return f"replace({now} || '000', '.000000', '')"
+
+    def lacks_time_zones(self) -> bool:
+        return self.connection.timezone_name not in {"UTC", settings.TIME_ZONE}
 
     def told(self, key: str) -> str:
         return f"(SELECT value FROM {SESSION} WHERE key = {self.text(key)})"

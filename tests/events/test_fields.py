@@ -280,7 +280,6 @@ def test_arrays_ranges_and_json_of_postgresql(tables):
     [
         ("json", '{"a": 1}', '{"a": 2}'),
         ("jsonb", '{"a": 1}', '{"a": 1.0}'),
-        ("xml", "<a/>", "<b/>"),
         ("point", "(1,2)", "(2,1)"),
         ("box", "(1,1),(0,0)", "(6,6),(5,5)"),
         ("circle", "<(0,0),1>", "<(5,5),1>"),

@@ -50,10 +50,15 @@ def _differing(rows: QuerySet[Any], name: str) -> QuerySet[Any]:
             hr_place=Window(RowNumber(), **window),
             hr_before=Window(Lag(F(field.attname)), **window),
         )
-        .filter(Differ(F("hr_before"), F(field.attname), as_text=is_compared_as_text(field)))
+        .filter(Differ(F("hr_before"), F(field.attname), as_text=_is_loose(field)))
         .filter(hr_place__gt=1)
     )
     return rows.filter(pk__in=compared.values("pk"))
+
+
+def _is_loose(field: Any) -> bool:
+    """Tell whether to compare texts: a type of one's own may have no equality."""
+    return is_compared_as_text(field) or not type(field).__module__.startswith("django.")
 
 
 def _of_same_objects(events: QuerySet[Any], rows: QuerySet[Any]) -> QuerySet[Any]:

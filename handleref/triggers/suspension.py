@@ -99,8 +99,12 @@ class suspend(Block):  # noqa: N801 - written like a function, as `atomic` is
     def _begin(self) -> None:
         before = told(self.using).get(SUSPENDED, "").split(SEPARATOR)
         begin(self.using, **{SUSPENDED: joined({*before, *self.keys})})
-        # What does not come by Django's cursors, such as COPY, is told beforehand.
-        tell_at_once(self.using)
+        try:
+            # What does not come by Django's cursors, such as COPY, is told beforehand.
+            tell_at_once(self.using)
+        except BaseException:
+            end()
+            raise
 
 
 def joined(keys: Iterable[str]) -> str:

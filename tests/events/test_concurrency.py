@@ -8,41 +8,18 @@ import threading
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from handleref.triggers.dialects import dialect_of
 from handleref.triggers.suspension import suspend
 from tests.events.models import Piece, PieceEvent, RowPiece, RowPieceEvent
+from tests.threads import THREADS, together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("commits")]
 
-THREADS = 8
 # Where writers queue for the whole database, fewer will do.
 TIMES = 40 if connection.features.has_select_for_update else 8
 EVENTS = {Piece: PieceEvent, RowPiece: RowPieceEvent}
-
-
-def together(work, threads=THREADS):
-    """Run the work in threads that start at once, and raise what they raised."""
-    barrier = threading.Barrier(threads)
-    errors = []
-
-    def run(number):
-        try:
-            barrier.wait()
-            work(number)
-        except Exception as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    workers = [threading.Thread(target=run, args=(n,)) for n in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if errors:
-        raise errors[0]
 
 
 class Writer:

@@ -3,37 +3,13 @@
 import threading
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from handleref.exceptions import RowDeletedError
 from tests.references.models import Item
+from tests.threads import THREADS, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-THREADS = 8
-
-
-def together(work, threads=THREADS):
-    """Run the work in threads that start at once, and raise what they raised."""
-    barrier = threading.Barrier(threads)
-    errors = []
-
-    def run(number):
-        try:
-            barrier.wait()
-            work(number)
-        except Exception as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    workers = [threading.Thread(target=run, args=(n,)) for n in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if errors:
-        raise errors[0]
 
 
 @pytest.mark.parametrize("times", [200 if connection.vendor != "sqlite" else 25])

@@ -22,6 +22,7 @@ from handleref.events.fields import (
     has_composite_key,
     mirror,
 )
+from handleref.events.options import check_given
 from handleref.events.registry import event_models, is_real
 from handleref.events.trackers import (
     DEFAULT_TRACKERS,
@@ -155,27 +156,10 @@ def create_event_model(
         tracking,
         name=model_name or f"{model.__name__}Event",
         app_label=app_label,
-        bases=(base_model,),
+        base=base_model,
         attrs={"hr_obj": refers, "hr_context": _context(context_field)} | (attrs or {}),
         meta={**(meta or {}), "abstract": abstract},
     )
-
-
-def check_given(trackers: tuple[Any, ...], **options: Any) -> None:
-    """Refuse what is easily written by mistake.
-
-    :raises TypeError: quoting it.
-    """
-    for given in trackers:
-        if isinstance(given, type) and issubclass(given, Model):
-            raise TypeError("Write @track() with parentheses.")
-        if not isinstance(given, Tracker):
-            raise TypeError(f"{given!r} is no tracker: take InsertEvent(), UpdateEvent(), …")
-    for name in ("fields", "exclude", "m2m"):
-        if isinstance(options.get(name), str):
-            raise TypeError(f"{name} takes a list of names, not the text {options[name]!r}.")
-    if not isinstance(options.get("level"), Level | None):
-        raise TypeError(f"level is Row or Statement, not {options['level']!r}.")
 
 
 def _context(given: ForeignKey[Any, Any] | Default | None) -> ForeignKey[Any, Any] | None:
@@ -203,7 +187,7 @@ def _made(
     *,
     name: str,
     app_label: str | None,
-    bases: tuple[type[Event], ...],
+    base: type[Event] = Event,
     attrs: dict[str, Any],
     meta: dict[str, Any],
 ) -> type[Event]:
@@ -224,8 +208,8 @@ def _made(
         "hr_tracking": tracking,
         "Meta": type("Meta", (), {"app_label": app_label, **meta}),
     }
-    metaclass: Any = type(bases[0])
-    made: type[Event] = metaclass(name, bases, body)
+    metaclass: Any = type(base)
+    made: type[Event] = metaclass(name, (base,), body)
     if not meta.get("abstract"):
         setattr(sys.modules[module], name, made)
     return made
@@ -286,7 +270,6 @@ def _track_many(model: type[Model], field: Any, options: dict[str, Any]) -> None
             tracking,
             name=f"{owner.__name__}{title}Event",
             app_label=shared.get("app_label", owner._meta.app_label),
-            bases=(Event,),
             attrs={
                 "hr_obj": ObjForeignKey(f"{name}_events").field(concrete(owner)),
                 "hr_context": _context(options.get("context_field", DEFAULT)),

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db import models
-from django.db.models import Field, JSONField, Q
+from django.db.models import Field, Q
 
 from handleref.triggers.base import NEW, OLD
 from handleref.triggers.expressions import Bound, Changes, Compared, Either, Every, Not, Raw
-from handleref.triggers.fields import Column, column_type, find
+from handleref.triggers.fields import (
+    Column,
+    column_type,
+    find,
+    is_compared_as_text,
+    is_strict,
+)
 from handleref.triggers.lookups import references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from django.db.models import Model
-
-
-# Numbers and times: no collation has a say.
-STRICT: Final = (
-    models.BooleanField,
-    models.DateField,
-    models.DecimalField,
-    models.DurationField,
-    models.FloatField,
-    models.IntegerField,
-    models.TimeField,
-)
 
 
 class Declared(ABC):
@@ -132,7 +125,7 @@ class Change(Declared):
             every=self.every,
             unchanged=self.unchanged,
             as_text=tuple(str(field.column) for field in own if is_compared_as_text(field)),
-            strict=tuple(str(field.column) for field in own if isinstance(field, STRICT)),
+            strict=tuple(str(field.column) for field in own if is_strict(field)),
         )
 
     def touches(
@@ -294,11 +287,3 @@ def declared(condition: Any) -> Declared:
         raise TypeError(f"Conditions are joined with & and |, not {condition.connector}.")
     whole = parts[0] if len(parts) == 1 else Composed(kinds[condition.connector], parts)
     return ~whole if condition.negated else whole
-
-
-def is_compared_as_text(field: Field[Any, Any]) -> bool:
-    """Tell whether only the text of a column says that it changed, whatever the database.
-
-    PostgreSQL calls 1 and 1.0 equal in JSON, and a collation of one's own different texts.
-    """
-    return isinstance(field, JSONField) or bool(getattr(field, "db_collation", None))

@@ -21,6 +21,17 @@ AUTOMATIC: Final = {
     models.AutoField: models.IntegerField,
 }
 
+# Numbers and times: no collation has a say.
+STRICT: Final = (
+    models.BooleanField,
+    models.DateField,
+    models.DecimalField,
+    models.DurationField,
+    models.FloatField,
+    models.IntegerField,
+    models.TimeField,
+)
+
 # What a field says of its own table, or to forms, and what would write by itself.
 LEFT_OUT: Final = frozenset(
     {
@@ -104,6 +115,19 @@ def find(model: type[Model], name: str) -> Field[Any, Any]:
     except FieldDoesNotExist:
         raise ValueError(f"{model._meta.label} has no field {name!r}: it has {known}.") from None
     raise ValueError(f"{model._meta.label}.{name} has no column: choose from {known}.")
+
+
+def is_strict(field: Field[Any, Any]) -> bool:
+    """Tell whether every database calls only equal values of a field equal."""
+    return isinstance(field, STRICT)
+
+
+def is_compared_as_text(field: Field[Any, Any]) -> bool:
+    """Tell whether only the text of a column says that it changed, whatever the database.
+
+    PostgreSQL calls 1 and 1.0 equal in JSON, and a collation of one's own different texts.
+    """
+    return isinstance(field, models.JSONField) or bool(getattr(field, "db_collation", None))
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,6 @@ class MariaDB(Dialect):
         truncate=False,
         cascades=False,
         replace=True,
-        switches=False,
         survives_rebuild=True,
         transaction_ids=False,
         memory="session",

@@ -112,7 +112,6 @@ class PostgreSQL(Dialect):
         truncate=True,
         cascades=True,
         replace=None,
-        switches=True,
         survives_rebuild=True,
         transaction_ids=True,
         memory="transaction",

@@ -43,7 +43,6 @@ class SQLite(Dialect):
         truncate=False,
         cascades=True,
         replace=False,
-        switches=False,
         survives_rebuild=False,
         transaction_ids=False,
         memory="statement",

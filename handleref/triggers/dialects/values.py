@@ -41,7 +41,6 @@ class Features:
     :ivar truncate: triggers for it.
     :ivar cascades: foreign keys that cascade in the database run the triggers.
     :ivar replace: REPLACE runs the trigger for the row that it deletes; None: there is none.
-    :ivar switches: a trigger can be switched off without being replaced.
     :ivar survives_rebuild: schema changes leave triggers as they are.
     :ivar transaction_ids: transactions have numbers.
     :ivar memory: how long what a session was told lasts: ``"statement"``,
@@ -53,7 +52,6 @@ class Features:
     truncate: bool
     cascades: bool
     replace: bool | None
-    switches: bool
     survives_rebuild: bool
     transaction_ids: bool
     memory: str

@@ -13,8 +13,8 @@ from django.db import connection
 
 from benchmarks.workloads import Work, Workload
 
-# A contender this many times slower than the first one takes part in every fifth round only.
-SLOW = 10
+# A contender this many times slower than the first one takes part in every so-manieth round only.
+SPARED = ((100, 15), (3, 5))
 
 
 class Contender(Protocol):
@@ -29,6 +29,7 @@ class Series:
 
     None stands for a round that it was left out of.
 
+    :ivar every: it takes part in one of so many rounds.
     :ivar counted: what the work left behind, where someone counts.
     :ivar broke: the name of the error that it raised instead.
     """
@@ -36,13 +37,13 @@ class Series:
     wall: list[float | None] = field(default_factory=list)
     cpu: list[float | None] = field(default_factory=list)
     queries: int | None = None
-    is_slow: bool = False
+    every: int = 1
     counted: int | None = None
     broke: str | None = None
 
     def sits_out(self, number: int) -> bool:
         """Tell whether the contender is left out of a round."""
-        return self.broke is not None or (self.is_slow and number % 5 != 0)
+        return self.broke is not None or number % self.every != 0
 
 
 def measure(workload: Workload, contenders: Sequence[Contender], rounds: int) -> dict[str, Series]:
@@ -78,10 +79,15 @@ def warmed_up(workload: Workload, contenders: Sequence[Contender]) -> dict[str, 
             continue
         took = perf_counter() - start
         first = first or took
-        is_slow = took > SLOW * first and contender.name not in workload.judged
+        every = 1 if contender.name in workload.judged else spared(took / first)
         left = workload.count(contender) if workload.count else None
-        series[contender.name] = Series(queries=count, is_slow=is_slow, counted=left)
+        series[contender.name] = Series(queries=count, every=every, counted=left)
     return series
+
+
+def spared(slower: float) -> int:
+    """Return in one of how many rounds a contender takes part that is so many times slower."""
+    return next((every for times, every in SPARED if slower > times), 1)
 
 
 def one_round(

@@ -220,13 +220,17 @@ def test_whoever_is_slow_sits_out_but_the_base(monkeypatch):
 
     work = Workload("", 1, ready, base="base")
 
-    found = warmed_up(work, [Someone("plain", 0.001), Someone("slow", 0.05), Someone("base", 0.05)])
+    everybody = {"plain": 0.001, "slower": 0.002, "slow": 0.05, "slowest": 0.5, "base": 0.5}
+    found = warmed_up(work, [Someone(*each) for each in everybody.items()])
 
-    assert {name: one.sits_out(1) for name, one in found.items()} == {
-        "plain": False,
-        "slow": True,
-        "base": False,
+    assert {name: one.every for name, one in found.items()} == {
+        "plain": 1,
+        "slower": 1,
+        "slow": 5,
+        "slowest": 15,
+        "base": 1,
     }
+    assert [number for number in range(15) if not found["slow"].sits_out(number)] == [0, 5, 10]
 
 
 def test_whoever_may_break_is_told_and_left_out():

@@ -27,6 +27,8 @@ INSTALLED_APPS = [
     "tests.events",
     "tests.revisions",
     "tests.versions",
+    "tests.stacks",
+    "tests.pointintime",
     "tests.documents",
     "testproj.airports",
 ]

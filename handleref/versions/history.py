@@ -170,7 +170,7 @@ class History:
         if self.rows.query.is_sliced:
             return next((v for v in self._kept() if str(v.id) == str(version_id)), None)
         try:
-            rows = self.rows.filter(pk=version_id)
+            rows = self.keeper.with_id(self.rows, version_id)
         except (TypeError, ValueError, ValidationError):
             return None
         return self._with(rows).first()

@@ -75,6 +75,13 @@ class Keeper(ABC):
     ) -> QuerySet[Any]:
         """Narrow rows to those of objects that are deleted now, softly or for good."""
 
+    def with_id(self, rows: QuerySet[Any], version_id: Any) -> QuerySet[Any]:
+        """Narrow rows to that of the version with an id, see :attr:`Version.id`.
+
+        :raises TypeError, ValueError, ValidationError: for what is no id.
+        """
+        return rows.filter(pk=version_id)
+
     def stored_id(self, object_id: Any) -> Any:
         """Return the keeper's form of what names an object."""
         return object_id

@@ -33,13 +33,13 @@ def load_previous(versions: Iterable[Version]) -> None:
 def _load_previous(versions: Sequence[Version]) -> None:
     model, keeper, using = versions[0].model, versions[0].keeper, versions[0].using
     keys = dict(_previous_keys(keeper, keeper.rows(model, using), versions))
-    known = {version.id: version for version in versions}
+    known = {version.row.pk: version for version in versions}
     unknown = {key for key in keys.values() if key is not None and key not in known}
     # Asked even if all are known: the number of queries is the same for any number of versions.
-    for row in keeper.rows(model, using).filter(pk__in=unknown or [versions[0].id]):
+    for row in keeper.rows(model, using).filter(pk__in=unknown or [versions[0].row.pk]):
         known.setdefault(row.pk, keeper.version(model, row))
     for version in versions:
-        vars(version)["previous"] = known.get(keys[version.id])
+        vars(version)["previous"] = known.get(keys[version.row.pk])
 
 
 def _previous_keys(
@@ -50,13 +50,13 @@ def _previous_keys(
     A query of its own: within another, MariaDB runs it once per row of the table.
     """
     pairs = _neighbours(keeper, rows, versions)
-    if all(version.id in pairs for version in versions):
+    if all(version.row.pk in pairs for version in versions):
         return pairs.items()
     before = rows.filter(
         (keeper.object_id, OuterRef(keeper.object_id)),
         (f"{keeper.order}__lt", OuterRef(keeper.order)),
     ).order_by(f"-{keeper.order}")
-    asked = rows.filter(pk__in=[version.id for version in versions]).order_by()
+    asked = rows.filter(pk__in=[version.row.pk for version in versions]).order_by()
     annotated = asked.annotate(previous_pk=Subquery(before.values("pk")[:1]))
     found: Iterable[tuple[Any, Any]] = annotated.values_list("pk", "previous_pk")
     return found

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class StacksTestsConfig(AppConfig):
+    name = "tests.stacks"
+    label = "stacks_tests"

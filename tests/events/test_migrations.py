@@ -465,6 +465,27 @@ class TestRuns:
         assert written(project) == WRITTEN
         assert len(project.ask("left()")) == (6 if POSTGRESQL else 3)
 
+    @pytest.mark.parametrize("renamed", ["field", "model"])
+    def test_squashed_with_renames(self, project, renamed):
+        """A model's with ``--no-optimize``: Django's optimizer leaves keys to it with the old name.
+
+        It does so without us, too: rename a model and one that has a foreign key to it, and squash.
+        """
+        model, how = ("Tome", " --no-optimize") if renamed == "model" else ("Book", "")
+        project.change(book("pages = models.IntegerField(default=1)"))
+        project.change(book("length = models.IntegerField(default=1)"))
+        if renamed == "model":
+            project.change(book("length = models.IntegerField(default=1)", name=model))
+        last = project.migrations()[-1][:4]
+        project.run(f"squashmigrations --noinput --squashed-name squashed{how} shop {last}")
+        project.run("migrate", "makemigrations --check")
+        assert written(project, model) == WRITTEN
+
+        project.run("migrate shop zero", "migrate", "makemigrations --check")
+        assert written(project, model) == WRITTEN
+        assert project.ask(f"told({model}Event, 'length')[0]") == ["insert", 1]
+        assert len(project.ask("left()")) == (6 if POSTGRESQL else 3)
+
     def test_sqlmigrate_shows_them(self, project):
         word = "CREATE TRIGGER" if SQLITE else "CREATE OR REPLACE TRIGGER"
         project.change(book())

@@ -11,7 +11,7 @@ from handleref.triggers.base import NEW, OLD, Copy, Trigger
 from handleref.triggers.dialects.values import CONTEXT, Features
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -70,10 +70,6 @@ class Bodies(ABC):
     @abstractmethod
     def told(self, key: str) -> str:
         """Return what the session was told under a key, or NULL."""
-
-    @abstractmethod
-    def not_suspended(self, keys: Sequence[str]) -> str:
-        """Return whether none of the names is suspended in this session."""
 
     # Bodies
 

@@ -12,7 +12,9 @@ from handleref.triggers.dialects.base import Dialect
 from handleref.triggers.dialects.values import CONTEXT, Features, Installed, read_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 TOLD: Final = {CONTEXT: "@handleref_context"}
@@ -29,13 +31,22 @@ SELECT EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_
 # The number by which Django knows a constraint that fails.
 CONSTRAINT_FAILED: Final = 4025
 
-# The mark is no comment: the server's own client would strip that.
+# The mark is no comment, which the server's own client would strip, and no statement, which
+# would run for each row. Neither are conditions joined: all of one is prepared for each row.
 CREATE: Final = """\
 CREATE OR REPLACE TRIGGER {name} {timing} {operation} ON {table} FOR EACH ROW
-BEGIN
-  DO '{mark}';
+`{mark}`: BEGIN
   {body}
 END"""
+UNLESS_SUSPENDED: Final = """\
+IF @handleref_suspended IS NOT NULL THEN
+    {checks}
+  END IF;
+  {action}"""
+
+TEXTS: Final = """
+SELECT COLUMN_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s AND COLLATION_NAME IS NOT NULL"""
 
 
 class MariaDB(Dialect):
@@ -53,14 +64,28 @@ class MariaDB(Dialect):
         memory="session",
     )
 
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection)
+        # Columns of the table at hand that hold texts.
+        self._texts: set[str] = set()
+
     def text(self, value: str) -> str:
         return super().text(value.replace("\\", "\\\\"))
+
+    def _look_at(self, table: str) -> None:
+        """Learn which columns of a table hold texts."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(TEXTS, [table])
+            self._texts = {name for (name,) in cursor.fetchall()}
 
     def distinct(self, column: str, *, as_text: bool, strict: bool) -> str:
         old, new = self.column(OLD, column), self.column(NEW, column)
         if strict:
             return f"NOT ({old} <=> {new})"
-        # A collation may call different texts equal, and a number's text may be cut short.
+        if column in self._texts:
+            # A collation may call different ones equal.
+            return f"NOT (BINARY {old} <=> BINARY {new})"
+        # A number's text may be cut short.
         return f"NOT ({old} <=> {new} AND BINARY {old} <=> BINARY {new})"
 
     def now(self) -> str:
@@ -80,30 +105,40 @@ class MariaDB(Dialect):
     def told(self, key: str) -> str:
         return TOLD[key]
 
-    def not_suspended(self, keys: Sequence[str]) -> str:
+    def _is_suspended(self, key: str) -> str:
         # Binary: a collation calls labels equal that differ by their case.
-        names = [f"BINARY {self.text(f'|{key}|')}" for key in keys]
-        found = " + ".join(f"LOCATE({name}, @handleref_suspended)" for name in names)
-        return f"(@handleref_suspended IS NULL OR {found} = 0)"
+        return f"LOCATE(BINARY {self.text(f'|{key}|')}, @handleref_suspended)"
 
     def render(self, trigger: Trigger, mark: str) -> str:
-        if isinstance(trigger.body, Refuse):
-            body = (
-                f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = {CONSTRAINT_FAILED},"
-                f" MESSAGE_TEXT = {self.text(trigger.body.message)}"
-            )
-        else:
-            body = self.insertion(trigger)
-        conditions = [self.not_suspended(trigger.keys), self.condition(trigger)]
-        whole = f"IF {' AND '.join(filter(None, conditions))} THEN {body}; END IF;"
+        self._look_at(trigger.table)
         return CREATE.format(
             name=self.name(trigger.name),
             timing=trigger.timing.upper(),
             operation=trigger.operation.upper(),
             table=self.name(trigger.table),
             mark=mark,
-            body="" if mark.endswith(":off") else whole,
+            body="" if mark.endswith(":off") else self._body(trigger, mark),
         )
+
+    def _body(self, trigger: Trigger, mark: str) -> str:
+        """Return what a trigger does, once nothing suspends it."""
+        if isinstance(trigger.body, Refuse):
+            action = (
+                f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = {CONSTRAINT_FAILED},"
+                f" MESSAGE_TEXT = {self.text(trigger.body.message)}"
+            )
+        else:
+            action = self.insertion(trigger)
+        if condition := self.condition(trigger):
+            action = f"IF {condition} THEN {action}; END IF"
+        # Everything first, which is suspended most often.
+        checks = [
+            f"IF {self._is_suspended(key)} THEN LEAVE `{mark}`; END IF;"
+            for key in sorted(trigger.keys)
+        ]
+        if not checks:
+            return f"{action};"
+        return UNLESS_SUSPENDED.format(checks="\n    ".join(checks), action=f"{action};")
 
     def script(self, statements: Iterable[str]) -> Iterator[str]:
         # Else the client would end a trigger at its first semicolon.

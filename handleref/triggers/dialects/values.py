@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 # What our triggers carry in their text: a hash of it, the table that they write, and whether
 # they were switched off.
-MARK: Final = re.compile(r"(?:/\* |DO '|-- )handleref:([0-9a-f]+):([^:\s]*):(on|off)")
+MARK: Final = re.compile(r"(?:/\* |`|-- )handleref:([0-9a-f]+):([^:\s]*):(on|off)")
 
 # What takes away a table or a column, as schema editors and most people write it.
 LOSS: Final = tuple(

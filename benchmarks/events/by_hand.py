@@ -156,10 +156,37 @@ CREATE TRIGGER by_hand_delete AFTER DELETE ON events_handrow FOR EACH ROW
   VALUES (UTC_TIMESTAMP(6), 'delete', 'delete', OLD.id,
     OLD.id, OLD.name, OLD.code, OLD.city, OLD.number, OLD.price, OLD.opened)"""
 
+POSTGRESQL_IDLE = """
+CREATE FUNCTION by_hand_idle() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+  RETURN NULL;
+END $body$;
+CREATE TRIGGER by_hand_idle AFTER INSERT OR UPDATE ON events_handidle
+  FOR EACH ROW WHEN (current_setting('by_hand.never', true) IS NOT NULL)
+  EXECUTE FUNCTION by_hand_idle();
+"""
+
+SQLITE_IDLE = """
+CREATE TRIGGER by_hand_idle_{0} AFTER {0} ON events_handidle WHEN 0
+BEGIN
+  SELECT 1;
+END"""
+
+MARIADB_IDLE = """
+CREATE TRIGGER by_hand_idle_{0} AFTER {0} ON events_handidle FOR EACH ROW
+BEGIN
+END"""
+
 SCRIPTS = {
-    "postgresql": [POSTGRESQL_ROW, POSTGRESQL_STATEMENT],
-    "sqlite": [SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE],
-    "mysql": [MARIADB_INSERT, MARIADB_UPDATE, MARIADB_DELETE],
+    "postgresql": [POSTGRESQL_ROW, POSTGRESQL_STATEMENT, POSTGRESQL_IDLE],
+    "sqlite": [
+        *(SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE),
+        *map(SQLITE_IDLE.format, ("insert", "update")),
+    ],
+    "mysql": [
+        *(MARIADB_INSERT, MARIADB_UPDATE, MARIADB_DELETE),
+        *map(MARIADB_IDLE.format, ("insert", "update")),
+    ],
 }
 
 

@@ -26,6 +26,7 @@ class Contender:
     :ivar events: the model of what is recorded.
     :ivar listener: whose receivers listen while it works.
     :ivar suspended: returns the block whose changes are not recorded; None: it has none.
+    :ivar works: whether it takes part where something is to be recorded.
     :ivar pieces: into how many transactions it divides the work, where that is asked.
     """
 
@@ -34,6 +35,7 @@ class Contender:
     events: type[Model] | None = None
     listener: str | None = None
     suspended: Callable[[], AbstractContextManager[Any]] | None = None
+    works: bool = True
     pieces: int = 1
     # Nobody has stamps to save here.
     stamps: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ def contenders() -> list[Contender]:
             Contender(name, row_of(name.title()), suspended=nullcontext)
             for name in ("plain", "twin")
         ),
+        Contender("idle", row_of("HandIdle"), suspended=nullcontext, works=False),
         *(one for level in levels for one in of_level(level)),
         *listeners(),
     ]

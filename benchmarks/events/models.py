@@ -38,6 +38,10 @@ class HandStatement(Recorded):
     """Recorded by triggers for statements that are written by hand."""
 
 
+class HandIdle(Recorded):
+    """Has triggers for rows that do nothing: what a database asks for calling one."""
+
+
 # Their tables of events are the same as ours, only that no trigger of ours writes them.
 for by_hand in (HandRow, HandStatement):
     create_event_model(by_hand, ManualEvent("by hand"))

@@ -19,6 +19,7 @@ from benchmarks.report import (
 
 TITLES = {
     "twin": "control: plain again",
+    "idle": "by hand, doing nothing",
     "hand_row": "by hand, rows",
     "ours_row": "**handleref**, rows",
     "pghistory_row": "django-pghistory, rows",

@@ -23,7 +23,11 @@ SINGLE: tuple[Bar, ...] = (
     *((f"ours_{level}", f"pghistory_{level}", 1.00) for level in LEVELS),
 )
 BULK: tuple[Bar, ...] = (*SINGLE, ("ours_statement", "pghistory_row", 1 / 1.5))
-SUSPENDED: tuple[Bar, ...] = (("ours_row", "plain", 1.30), ("ours_statement", "plain", 1.10))
+SUSPENDED: tuple[Bar, ...] = (
+    ("ours_row", "plain", 1.30),
+    ("ours_statement", "plain", 1.10),
+    ("ours_row", "idle", 1.30),
+)
 GROWTH: tuple[Bar, ...] = tuple(
     (f"{name}/one", f"{name}/pieces", 1.15) for name in ("ours_row", "ours_statement")
 )
@@ -43,7 +47,8 @@ def workloads(scale: float) -> Iterator[Workload]:
         Workload("QuerySet.update, suspended", many, suspended(update), bars=SUSPENDED, passes=2),
     ]
     for workload in found:
-        yield replace(workload, ready=fresh(workload.ready), count=Contender.recorded)
+        ready = workload.ready if workload.bars is SUSPENDED else recorded(workload.ready)
+        yield replace(workload, ready=fresh(ready), count=Contender.recorded)
 
 
 def growth(scale: float) -> Iterator[Workload]:
@@ -64,6 +69,11 @@ def fresh(ready: Ready) -> Ready:
         return found
 
     return work
+
+
+def recorded(ready: Ready) -> Ready:
+    """Do the work only with who records it, or has nothing to record it with."""
+    return lambda contender, size: ready(contender, size) if contender.works else None
 
 
 def in_one(ready: Callable[..., Work]) -> Ready:

@@ -6,11 +6,12 @@ from functools import cache
 from typing import Any
 from weakref import ReferenceType
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import signals
 from reversion.signals import post_revision_commit, pre_revision_commit
 
-from handleref.triggers.session import Courier, attach
+from handleref.triggers.dialects import dialect_of
+from handleref.triggers.session import Courier
 
 # Whose receivers a module's are; those of Django and of reversion are everybody's.
 OWNERS = {
@@ -44,7 +45,13 @@ def carry_alone(name: str | None) -> None:
     wrappers = connection.execute_wrappers
     wrappers[:] = [one for one in wrappers if not isinstance(one, Courier)]
     if name == "ours":
-        attach(connection)
+        wrappers.insert(0, courier())
+
+
+@cache
+def courier() -> Courier:
+    """Return who tells the triggers, always the same: it knows what they have been told."""
+    return Courier(connections[DEFAULT_DB_ALIAS], dialect_of(connection))
 
 
 @cache

@@ -1,0 +1,48 @@
+"""What the databases of the stacks room say differently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connections
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+# Writes no row, and makes SQLite's transaction a writer's: one that has read first is refused
+# where another has written since.
+BECOME_WRITER = "UPDATE {table} SET {column} = {column} WHERE 0"
+
+
+def become_writer(model: type[Model], using: str) -> None:
+    """Wait for other writers now, where they exclude each other; elsewhere rows are locked."""
+    connection = connections[using]
+    if connection.vendor == "sqlite":
+        quote = connection.ops.quote_name
+        table, column = quote(model._meta.db_table), quote(model._meta.pk.column)
+        with connection.cursor() as cursor:
+            cursor.execute(BECOME_WRITER.format(table=table, column=column))
+
+
+# Gives rows the numbers of a query, by their keys.
+_FROM_QUERY = (
+    "UPDATE {table} SET {number} = hr_numbers.hr_number"
+    " FROM ({numbers}) hr_numbers WHERE {table}.{key} = hr_numbers.hr_key"
+)
+NUMBER = {
+    "postgresql": _FROM_QUERY,
+    "sqlite": _FROM_QUERY,
+    "mysql": (
+        "UPDATE {table} JOIN ({numbers}) hr_numbers ON {table}.{key} = hr_numbers.hr_key"
+        " SET {table}.{number} = hr_numbers.hr_number"
+    ),
+}
+# A UUID for each row of a statement, as the column keeps it; SQLite's has 32 digits.
+NEW_GROUP = {
+    "postgresql": "gen_random_uuid()",
+    "sqlite": (
+        "lower(hex(randomblob(6)) || '4' || substr(hex(randomblob(2)), 2)"
+        " || 'a' || substr(hex(randomblob(2)), 2) || hex(randomblob(6)))"
+    ),
+    "mysql": "UUID()",
+}

@@ -1,0 +1,1 @@
+"""What becomes of tables that were there before they were stacks."""

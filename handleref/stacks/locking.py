@@ -1,0 +1,141 @@
+"""Whose turn it is: the latest version of a stack is demoted before the next one is written.
+
+The row of the latest version is the lock, taken by its primary key: who is second waits for
+it, and then finds that it is not the latest any more. Whoever looked for it by another index
+would lock that first, and MariaDB has two such writers wait for each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db import connections
+
+from handleref.exceptions import StackNotAdoptedError
+from handleref.references.base import MANY
+from handleref.stacks.base import all_rows
+from handleref.stacks.dialects import become_writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from django.db.models import Model, QuerySet
+
+
+class Place(NamedTuple):
+    """The last version of a stack, before which the next one must not be written."""
+
+    pk: Any
+    number: int
+    created_at: datetime
+
+
+COLUMNS = ("pk", "stack_number", "stack_created_at")
+
+
+def demote(model: type[Model], group: Any, using: str) -> Place | None:
+    """Demote the latest version of a stack, whichever that is; None for a stack without versions.
+
+    :raises StackNotAdoptedError: for versions that have no numbers yet.
+    """
+    become_writer(model, using)
+    rows = all_rows(model, using)
+    stack = rows.filter(stack_group_uuid=group)
+    before, stuck = None, False
+    while True:
+        latest = stack.filter(stack_latest=True).values_list(*COLUMNS)
+        # A transaction that sees the same again sees nothing newer, unless it locks.
+        found = only(latest.select_for_update() if stuck else latest)
+        if found is None:
+            return _headless(model, group, stack)
+        place = Place(*found)
+        if rows.filter(pk=place.pk, stack_latest=True).update(stack_latest=None):
+            return place
+        before, stuck = place, place == before
+
+
+def _headless(model: type[Model], group: Any, stack: QuerySet[Any]) -> Place | None:
+    """Return the last version of a stack that has no latest one."""
+    found = stack.order_by("-stack_number").values_list(*COLUMNS).first()
+    place = found and Place(*found)
+    if place and place.number is None:
+        raise StackNotAdoptedError(
+            f"Versions of the {model._meta.label} {group} have no numbers yet. Nothing is saved;"
+            f" run: manage.py handleref_stacks adopt {model._meta.label}"
+        )
+    return place
+
+
+def demote_many(model: type[Model], groups: Iterable[Any], using: str) -> dict[Any, Place]:
+    """Demote the latest versions of stacks; return the last version of each that has any.
+
+    :raises StackNotAdoptedError: for versions that have no numbers yet.
+    """
+    places: dict[Any, Place] = {}
+    for part in parts(groups):
+        held = hold(all_rows(model, using).filter(stack_group_uuid__in=part))
+        demote_held(model, held, using)
+        headless = all_rows(model, using).filter(
+            stack_group_uuid__in=[group for group in part if group not in held]
+        )
+        for group in set(headless.values_list("stack_group_uuid", flat=True)):
+            if place := demote(model, group, using):
+                held[group] = place
+        places |= held
+    return places
+
+
+def demote_held(model: type[Model], held: dict[Any, Place], using: str) -> None:
+    """Demote versions that are locked."""
+    for keys in parts(place.pk for place in held.values()):
+        all_rows(model, using).filter(pk__in=keys).update(stack_latest=None)
+
+
+def hold(rows: QuerySet[Any]) -> dict[Any, Place]:
+    """Lock the latest versions among the rows; return them by stack.
+
+    In the order of their keys, which no two writers do the other way round.
+    """
+    become_writer(rows.model, rows.db)
+    latest = looked = rows.filter(stack_latest=True).order_by("pk")
+    held: dict[Any, Place] = {}
+    before: list[Any] = []
+    while True:
+        keys = [*dict.fromkeys(looked.values_list("pk", flat=True))]
+        for part in parts(keys):
+            held |= _locked(rows, part)
+        if len(held) == len(keys):
+            return held
+        # Others were faster. Who sees the same again sees nothing newer, unless it locks.
+        if keys == before:
+            looked = _lockable(latest).order_by("pk").select_for_update()
+        before = keys
+
+
+def _locked(rows: QuerySet[Any], keys: list[Any]) -> dict[Any, Place]:
+    """Lock rows by their keys alone, and return those that are latest versions still."""
+    found = all_rows(rows.model, rows.db).filter(pk__in=keys).order_by("pk").select_for_update()
+    columns = found.values_list("stack_latest", "stack_group_uuid", *COLUMNS)
+    return {group: Place(*place) for latest, group, *place in columns if latest}
+
+
+def _lockable(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the same rows in a query of their table alone, as databases lock them."""
+    query = rows.query
+    alone = len(query.alias_map) <= 1 and query.group_by is None and not query.distinct
+    if alone and not query.annotations and not query.extra:
+        return rows
+    return all_rows(rows.model, rows.db).filter(pk__in=rows.order_by().values("pk"))
+
+
+def only(rows: QuerySet[Any]) -> Any:
+    """Return the one row that there is at most; ``first()`` would order what needs no order."""
+    return next(iter(rows), None)
+
+
+def parts(keys: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield keys, no more at a time than a query takes."""
+    keys = [*keys]
+    for start in range(0, len(keys), MANY):
+        yield keys[start : start + MANY]

@@ -22,6 +22,7 @@ TIMED = {
     "workloads": ("sqlite", "postgresql"),
     "history": ("sqlite", "postgresql"),
     "events": ("sqlite", "postgresql", "mariadb"),
+    "inplace": ("sqlite", "postgresql", "mariadb"),
 }
 
 
@@ -49,6 +50,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--plans", action="store_true", help="the plans of since() only, no times")
     parser.add_argument("--history", action="store_true", help="what history costs only")
     parser.add_argument("--events", action="store_true", help="what events cost only")
+    parser.add_argument("--inplace", action="store_true", help="what rows that are history cost")
     parser.add_argument("--quick", action="store_true", help="few rows, two rounds: does it work?")
     parser.add_argument("--json", type=Path, help="write every single figure to this file")
     parser.add_argument("--write-docs", action="store_true", help="renew docs/benchmarks.md")
@@ -83,8 +85,8 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def tasks_for(database: Database, options: argparse.Namespace) -> list[str]:
-    """Return what is asked for on a database; MariaDB is timed for events alone."""
-    switches = ("plans", "matrix", "history", "events")
+    """Return what is asked for on a database; MariaDB is timed for what has bars there."""
+    switches = ("plans", "matrix", "history", "events", "inplace")
     chosen = [task for task in switches if getattr(options, task)] or TASKS
     if options.only:
         chosen = [task for task in chosen if task in TIMED]

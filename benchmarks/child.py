@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from benchmarks.workloads import Workload
 
 # What listens where history is kept would change the other figures: it has settings of its own,
-# and so has what records events.
+# and so have what records events, and rows that are history.
 SETTINGS = {
     "benchmarks.settings": ("workloads", "plans", "matrix"),
     "benchmarks.history.settings": ("history",),
     "benchmarks.events.settings": ("events",),
+    "benchmarks.inplace.settings": ("inplace",),
 }
 # What the tables say of a workload.
 SHOWN = ("name", "size", "unit", "passes", "base", "bar", "bars")
@@ -105,6 +106,17 @@ def events(options: dict[str, Any]) -> dict[str, Any]:
         "growth": measured(all_workloads.growth(scale), [*growing(able)], options),
     }
     return {name: part for name, part in found.items() if part}
+
+
+def inplace(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Measure what rows cost that are their own history."""
+    from benchmarks.inplace.contenders import contenders
+    from benchmarks.inplace.workloads import workloads as all_workloads
+    from benchmarks.tables import prepare
+
+    able = [*contenders()]
+    prepare([contender.row for contender in able])
+    return measured(all_workloads(options["scale"]), able, options)
 
 
 def measured(

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import report
 from benchmarks.events import report as events_report
 from benchmarks.history import report as history_report
+from benchmarks.inplace import report as inplace_report
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+# What the page calls the tables of each task, and who writes them.
+SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "workloads": ("measured", report.section),
+    "history": ("history", history_report.section),
+    "events": ("events", events_report.section),
+    "inplace": ("rows in place", inplace_report.section),
+}
 
 
 def write(run: dict[str, Any], page: Path = PAGE) -> None:
@@ -25,13 +35,11 @@ def parts(run: dict[str, Any]) -> dict[str, str]:
     """Return the Markdown of each marked part of the page."""
     databases = run["databases"]
     version = ".".join(databases[0]["django"].split(".")[:2])
-    found = {}
-    if any("workloads" in database for database in databases):
-        found[f"measured on Django {version}"] = report.section(run)
-    if any("history" in database for database in databases):
-        found[f"history on Django {version}"] = history_report.section(run)
-    if any("events" in database for database in databases):
-        found[f"events on Django {version}"] = events_report.section(run)
+    found = {
+        f"{words} on Django {version}": section(run)
+        for task, (words, section) in SECTIONS.items()
+        if any(task in database for database in databases)
+    }
     if paths := events_report.paths(run):
         found["matrix of events"] = paths
     walked = {each["server"]: each["matrix"] for each in databases if "matrix" in each}

@@ -13,13 +13,22 @@ class HandleRefConfig(AppConfig):
     verbose_name = _("handleref")
 
     def ready(self) -> None:
-        """Register the checks and the built-in cursors; see to permissions and triggers."""
+        """Register checks, cursors and keepers; see to permissions and triggers."""
         import handleref.checks
         import handleref.references.since  # noqa: F401
+        from handleref.pointintime import installation as pointintime
+        from handleref.pointintime.versions import PointInTimeKeeper
         from handleref.references.installation import create_permissions
+        from handleref.stacks.versions import StackKeeper
         from handleref.triggers import lifecycle, session
+        from handleref.versions.registry import register
 
+        register(PointInTimeKeeper())
+        register(StackKeeper())
         post_migrate.connect(create_permissions, dispatch_uid="handleref.references.permissions")
+        post_migrate.connect(
+            pointintime.create_permissions, dispatch_uid="handleref.pointintime.permissions"
+        )
         # Once per run: of each app's turn, only this one's.
         pre_migrate.connect(lifecycle.stand_by, self, dispatch_uid="handleref.triggers.stand_by")
         post_migrate.connect(lifecycle.mend, self, dispatch_uid="handleref.triggers.mend")

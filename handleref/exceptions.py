@@ -63,3 +63,39 @@ class RevertInvalidError(RevertError, ValidationError):
 
     ``message_dict`` has the reasons by field, as in any ``ValidationError``.
     """
+
+
+class RowReplacedError(StaleRowError):
+    """A write would change a row that was replaced or deleted: what was is only read."""
+
+
+class RowChangedError(StaleRowError):
+    """The row was saved by someone else since the instance was read; nothing was written.
+
+    :ivar expected: the ``row_version`` that the caller saw.
+    :ivar found: that of the row.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        instance: object = None,
+        expected: object = None,
+        found: object = None,
+    ) -> None:
+        super().__init__(message, instance=instance)
+        self.expected = expected
+        self.found = found
+
+
+class RowPurgedError(StaleRowError):
+    """The row of a saved instance is not there any more: it was purged, or really deleted."""
+
+
+class StackNotAdoptedError(HandleRefError):
+    """A stack has rows that were there before it was one, and were not numbered yet."""
+
+
+class PortionError(HandleRefError, ValueError):
+    """A part of its validity is to be corrected in which a row is not valid."""

@@ -1,8 +1,9 @@
-"""Uniqueness among the rows that are not soft-deleted."""
+"""Uniqueness among some of the rows, first of all those that are not soft-deleted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS
@@ -15,7 +16,7 @@ from handleref.references.expressions import DELETED
 from handleref.references.fields import live
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from django.core.checks import CheckMessage
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -26,18 +27,38 @@ if TYPE_CHECKING:
 ALIVE = ~Q(status=DELETED)
 
 
-class LiveUniqueConstraint(UniqueConstraint):
-    """Keeps fields unique among the rows that are not soft-deleted.
+class PartialUniqueConstraint(UniqueConstraint):
+    """Keeps fields unique among some rows of a model.
 
-    :param fields: names of fields of a reference model.
+    :param fields: names of fields of the model.
     :param name: name of the constraint in the database.
+    :cvar among: the condition that the rows meet, which the class stands for.
+    :cvar prefix: how the name of the column begins by which MariaDB tells them.
 
     A partial unique index; on MariaDB, which has none, a unique index with an
-    invisible generated column that is NULL for deleted rows.
+    invisible generated column that is NULL for the other rows.
     """
 
+    among: ClassVar[Q]
+    prefix: ClassVar[str]
+
     def __init__(self, *, fields: Iterable[str], name: str, **options: Any) -> None:
-        super().__init__(fields=tuple(fields), name=name, condition=ALIVE, **options)
+        super().__init__(fields=tuple(fields), name=name, condition=self.among, **options)
+
+    @abstractmethod
+    def flag(self, columns: Callable[[Iterable[str]], Columns]) -> Statement:
+        """Return the SQL that is NULL for the other rows.
+
+        :param columns: makes what stands for the columns of fields.
+        """
+
+    @abstractmethod
+    def rows(self, model: type[Model], using: str) -> QuerySet[Any]:
+        """Return the rows among which the fields are unique."""
+
+    @abstractmethod
+    def covers(self, instance: Model) -> bool:
+        """Tell whether an instance is among them."""
 
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         """Leave out the condition, which the class stands for."""
@@ -64,13 +85,13 @@ class LiveUniqueConstraint(UniqueConstraint):
         """Return the SQL that creates the constraint."""
         if _has_partial_indexes(schema_editor):
             return super().create_sql(model, schema_editor)
-        return self._statement(dialects.ADD_LIVE_UNIQUE, model, schema_editor)
+        return self._statement(dialects.ADD_PARTIAL_UNIQUE, model, schema_editor)
 
     def remove_sql(self, model: type[Model] | None, schema_editor: Any) -> Any:
         """Return the SQL that removes the constraint."""
         if _has_partial_indexes(schema_editor):
             return super().remove_sql(model, schema_editor)
-        return self._statement(dialects.DROP_LIVE_UNIQUE, model, schema_editor)
+        return self._statement(dialects.DROP_PARTIAL_UNIQUE, model, schema_editor)
 
     def _statement(
         self, template: str, model: Any, schema_editor: BaseDatabaseSchemaEditor
@@ -86,8 +107,8 @@ class LiveUniqueConstraint(UniqueConstraint):
             table=Table(table, quote),
             name=quote(self.name),
             columns=columns(self.fields),
-            status=columns(["status"]),
-            live=quote(f"hr_live_{names_digest(self.name, length=8)}"),
+            flag=self.flag(columns),
+            column=quote(f"{self.prefix}_{names_digest(self.name, length=8)}"),
         )
 
     def validate(
@@ -97,15 +118,14 @@ class LiveUniqueConstraint(UniqueConstraint):
         exclude: Iterable[str] | None = None,
         using: str = DEFAULT_DB_ALIAS,
     ) -> None:
-        """Raise a ValidationError that names the fields, unless the row is deleted."""
-        deleted = vars(instance).get("status") == DELETED
-        if deleted or set(self.fields) & set(exclude or ()):
+        """Raise a ValidationError that names the fields, if the row is one of those."""
+        if not self.covers(instance) or set(self.fields) & set(exclude or ()):
             return
         fields: Any = [model._meta.get_field(name) for name in self.fields]
         values = {field.attname: getattr(instance, field.attname) for field in fields}
         if None in values.values():
             return
-        others = model._base_manager.using(using).filter(live(), **values)
+        others = self.rows(model, using).filter(**values)
         if not instance._state.adding:
             others = others.exclude(pk=instance.pk)
         if others.exists():
@@ -116,6 +136,29 @@ class LiveUniqueConstraint(UniqueConstraint):
             message, code = self.get_violation_error_message(), self.violation_error_code
             return ValidationError(message, code=code)
         return instance.unique_error_message(model, self.fields)
+
+
+class LiveUniqueConstraint(PartialUniqueConstraint):
+    """Keeps fields unique among the rows that are not soft-deleted.
+
+    :param fields: names of fields of a reference model.
+    :param name: name of the constraint in the database.
+    """
+
+    among = ALIVE
+    prefix = "hr_live"
+
+    def flag(self, columns: Callable[[Iterable[str]], Columns]) -> Statement:
+        """Return the SQL that is NULL for deleted rows."""
+        return Statement(dialects.LIVE, status=columns(["status"]))
+
+    def rows(self, model: type[Model], using: str) -> QuerySet[Any]:
+        """Return the live rows."""
+        return model._base_manager.using(using).filter(live())
+
+    def covers(self, instance: Model) -> bool:
+        """Tell whether an instance is live."""
+        return vars(instance).get("status") != DELETED
 
     def clash(self, rows: QuerySet[Any]) -> ValidationError | None:
         """Return the error of deleted rows that cannot all be restored, if this is why."""

@@ -28,9 +28,9 @@ def greatest(connection: BaseDatabaseWrapper, first: str, second: str) -> str:
     return f"{function}({first}, {second})"
 
 
-ADD_LIVE_UNIQUE = (
-    "ALTER TABLE %(table)s ADD COLUMN %(live)s TINYINT AS"
-    " (IF(%(status)s = 'deleted', NULL, 1)) VIRTUAL INVISIBLE,"
-    " ADD UNIQUE %(name)s (%(columns)s, %(live)s)"
+ADD_PARTIAL_UNIQUE = (
+    "ALTER TABLE %(table)s ADD COLUMN %(column)s TINYINT AS (%(flag)s) VIRTUAL INVISIBLE,"
+    " ADD UNIQUE %(name)s (%(columns)s, %(column)s)"
 )
-DROP_LIVE_UNIQUE = "ALTER TABLE %(table)s DROP INDEX %(name)s, DROP COLUMN %(live)s"
+DROP_PARTIAL_UNIQUE = "ALTER TABLE %(table)s DROP INDEX %(name)s, DROP COLUMN %(column)s"
+LIVE = "IF(%(status)s = 'deleted', NULL, 1)"

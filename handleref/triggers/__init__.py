@@ -1,7 +1,16 @@
 """A trigger as a value, its SQL per database, its place in migrations."""
 
 from handleref.triggers.base import Copy, Join, Refuse, Trigger
-from handleref.triggers.expressions import Changes, Compared, Either, Every, Not, Raw
+from handleref.triggers.expressions import (
+    Changes,
+    Compared,
+    Crosses,
+    Either,
+    Every,
+    Not,
+    Overlaps,
+    Raw,
+)
 from handleref.triggers.fields import Column
 from handleref.triggers.indexes import TriggerIndex
 
@@ -10,10 +19,12 @@ __all__ = [
     "Column",
     "Compared",
     "Copy",
+    "Crosses",
     "Either",
     "Every",
     "Join",
     "Not",
+    "Overlaps",
     "Raw",
     "Refuse",
     "Trigger",

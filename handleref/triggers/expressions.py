@@ -11,6 +11,7 @@ from handleref.triggers.lookups import compile_lookup, references
 
 if TYPE_CHECKING:
     from handleref.triggers.dialects.bodies import Bodies
+    from handleref.triggers.dialects.values import Features
     from handleref.triggers.fields import Column
 
 BOTH: Final = frozenset({OLD, NEW})
@@ -30,6 +31,10 @@ class Bound(Value, ABC):
     @abstractmethod
     def sides(self) -> frozenset[str]:
         """Return which sides of the row it looks at: ``"old"``, ``"new"``."""
+
+    def is_needed(self, features: Features) -> bool:
+        """Tell whether a database needs a trigger for this, or sees to it by a constraint."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,9 @@ class Every(Bound):
     def sides(self) -> frozenset[str]:
         return frozenset(side for part in self.parts for side in part.sides())
 
+    def is_needed(self, features: Features) -> bool:
+        return all(part.is_needed(features) for part in self.parts)
+
 
 @dataclass(frozen=True)
 class Either(Every):
@@ -147,3 +155,96 @@ class Not(Bound):
 
     def sides(self) -> frozenset[str]:
         return self.part.sides()
+
+
+@dataclass(frozen=True)
+class Crosses(Bound):
+    """Whether the row's period runs into that of the row before or after it in a sequence.
+
+    Where the sequence is sound, it is enough to look at these two, which an index finds.
+
+    :ivar table: the table.
+    :ivar within: the column that rows of one sequence have in common.
+    :ivar order: the column that numbers them; an index has both.
+    :ivar start: the column where the period begins.
+    :ivar end: that where it ends, NULL for never.
+    """
+
+    table: str
+    within: str
+    order: str
+    start: str
+    end: str
+
+    def sql(self, dialect: Bodies) -> str:
+        names = map(dialect.name, (self.start, self.end))
+        new = (dialect.column(NEW, column) for column in (self.start, self.end))
+        (start, end), (new_start, new_end) = names, new
+        before = self._nearest(dialect, "<", "DESC", f"{end} IS NULL OR {end} > {new_start}")
+        after = self._nearest(dialect, ">", "ASC", f"{new_end} IS NULL OR {start} < {new_end}")
+        return f"({before} OR {after})"
+
+    def _nearest(self, dialect: Bodies, compared: str, direction: str, condition: str) -> str:
+        """Return whether the row next to it meets a condition, NULL if there is none."""
+        within, order = map(dialect.name, (self.within, self.order))
+        return (
+            f"(SELECT {condition} FROM {dialect.table(self.table)}"
+            f" WHERE {within} = {dialect.column(NEW, self.within)}"
+            f" AND {order} {compared} {dialect.column(NEW, self.order)}"
+            f" ORDER BY {order} {direction} LIMIT 1)"
+        )
+
+    def columns(self) -> set[str]:
+        return {self.within, self.order, self.start, self.end}
+
+    def sides(self) -> frozenset[str]:
+        return frozenset({NEW})
+
+
+@dataclass(frozen=True)
+class Overlaps(Bound):
+    """Whether another row with the same values has a period that overlaps the row's own.
+
+    :ivar table: the table.
+    :ivar key: its primary key.
+    :ivar same: the columns with the values, none of them NULL.
+    :ivar start: the column where the period begins.
+    :ivar end: that where it ends, NULL for never.
+    :ivar among: the column that is NULL in the rows that count.
+    """
+
+    table: str
+    key: str
+    same: tuple[str, ...]
+    start: str
+    end: str
+    among: str
+
+    def sql(self, dialect: Bodies) -> str:
+        def new(column: str) -> str:
+            return dialect.column(NEW, column)
+
+        def other(column: str) -> str:
+            return f"hr_other.{dialect.name(column)}"
+
+        start, end = new(self.start), new(self.end)
+        conditions = [
+            f"{other(self.key)} <> {new(self.key)}",
+            *(f"{other(column)} = {new(column)}" for column in self.same),
+            f"{other(self.among)} IS NULL",
+            f"({other(self.end)} IS NULL OR {other(self.end)} > {start})",
+            f"({end} IS NULL OR {other(self.start)} < {end})",
+        ]
+        rows = (
+            f"SELECT 1 FROM {dialect.table(self.table)} hr_other WHERE {' AND '.join(conditions)}"
+        )
+        return f"({new(self.among)} IS NULL AND EXISTS ({rows}{dialect.awaiting}))"
+
+    def columns(self) -> set[str]:
+        return {self.key, *self.same, self.start, self.end, self.among}
+
+    def sides(self) -> frozenset[str]:
+        return frozenset({NEW})
+
+    def is_needed(self, features: Features) -> bool:
+        return not features.excludes

@@ -63,7 +63,12 @@ class History:
     def _ordered(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         # Within one object the order is total, and an index can give it.
         ties = () if self.object_id is not None else ("-pk",)
-        return rows.order_by(f"-{self.keeper.order}", *ties)
+        return rows.order_by(f"-{self._order}", *ties)
+
+    @property
+    def _order(self) -> str:
+        across = self.object_id is None and self.keeper.timeline
+        return across or self.keeper.order
 
     def _with(self, rows: QuerySet[Any]) -> Self:
         return type(self)(
@@ -122,7 +127,7 @@ class History:
             or was deleted, by then. For a model the history of such versions,
             one for each object.
         """
-        rows = self.rows.filter((f"{self.keeper.date}__lte", moment(moment_, "at()")))
+        rows = self.keeper.at(self.rows, moment(moment_, "at()"))
         if self.object_id is not None:
             version = self._with(rows).first()
             return None if version is None or version.is_deleted else version
@@ -203,7 +208,7 @@ class History:
 
         No cursor does it everywhere: MariaDB's driver would fetch all rows at once.
         """
-        order, rest = self.keeper.order, self.rows
+        order, rest = self._order, self.rows
         while part := list(rest[:CHUNK]):
             yield from map(self._version, part)
             if len(part) < CHUNK:

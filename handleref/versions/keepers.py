@@ -12,6 +12,8 @@ from django.utils.functional import Promise
 from handleref.versions.diff import same
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import Model, QuerySet
 
     from handleref.versions.base import Version
@@ -32,6 +34,8 @@ class Keeper(ABC):
     :cvar object_id: what names the object, in the keeper's form.
     :cvar date: when the change was made.
     :cvar user: the foreign key to who made it.
+    :cvar timeline: an order among the versions of all objects, as the writes were made;
+        by default ``order``, which not every keeper counts across objects.
     """
 
     name: ClassVar[str]
@@ -39,6 +43,7 @@ class Keeper(ABC):
     object_id: ClassVar[str]
     date: ClassVar[str]
     user: ClassVar[str]
+    timeline: ClassVar[str] = ""
 
     # Reading
 
@@ -75,6 +80,14 @@ class Keeper(ABC):
     ) -> QuerySet[Any]:
         """Narrow rows to those of objects that are deleted now, softly or for good."""
 
+    def at(self, rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+        """Narrow rows to those made at a moment or before it.
+
+        A keeper of whose versions none says that the object was deleted leaves out
+        those that a deletion had ended by then.
+        """
+        return rows.filter((f"{self.date}__lte", moment))
+
     def with_id(self, rows: QuerySet[Any], version_id: Any) -> QuerySet[Any]:
         """Narrow rows to that of the version with an id, see :attr:`Version.id`.
 
@@ -109,6 +122,10 @@ class Keeper(ABC):
         both = version.data.keys() & state.data.keys() - version.stamp_fields
         return all(same(version.data[name], state.data[name]) for name in both)
 
+    def objects(self, model: type[Model], using: str | None = None) -> QuerySet[Any]:
+        """Return the rows that are objects as they are now, soft-deleted or not."""
+        return model._base_manager.using(using or router.db_for_write(model))
+
     def find(
         self, model: type[Model], object_id: Any, *, using: str | None = None, lock: bool = False
     ) -> Model | None:
@@ -117,7 +134,7 @@ class Keeper(ABC):
         :param using: the alias of the database that has the row.
         :param lock: whether to hold the row until the transaction ends.
         """
-        rows = model._base_manager.using(using or router.db_for_write(model))
+        rows = self.objects(model, using)
         return (rows.select_for_update() if lock else rows).filter(pk=object_id).first()
 
     # Writing
@@ -156,6 +173,10 @@ class Keeper(ABC):
     def delete(self, obj: Model) -> None:
         """Delete a live object, softly if its model can, by the rules of its model."""
         obj.delete()
+
+    def refresh(self, obj: Model, using: str) -> None:
+        """Let an instance that the caller holds become the object as it is now."""
+        obj.refresh_from_db(using=using)
 
     def insert(self, obj: Model, version: Version) -> None:
         """Write the row of an object that is gone anew; stamps go on from the version's."""

@@ -154,7 +154,7 @@ class Reverter:
                 work.write(obj)
             written = work.written()
         instance = instance or obj
-        instance.refresh_from_db(using=using)
+        work.keeper.refresh(instance, using)
         return Reversal(work.before, written, instance)
 
 

@@ -1,10 +1,11 @@
-"""Countries, their airports, and the notes that users write on them."""
+"""Countries, their airports, and the notes that users write on them; and rows that are history."""
 
 from django.conf import settings
 from django.db import models
 
 from handleref.events.tracking import track
-from handleref.models import HandleRefModel
+from handleref.models import AbstractStackModel, HandleRefModel
+from handleref.pointintime.models import PointInTimeModel
 
 
 class Country(HandleRefModel):
@@ -71,3 +72,26 @@ class Note(HandleRefModel):
 
     def __str__(self) -> str:
         return self.text
+
+
+class Position(PointInTimeModel):
+    """Where an airport is, as the releases say: what was known, and when it was true."""
+
+    icao = models.CharField("ICAO code", max_length=4, db_index=True)
+    name = models.CharField("name", max_length=100)
+    elevation = models.DecimalField("elevation in feet", max_digits=7, decimal_places=2)
+    latitude = models.DecimalField("latitude", max_digits=8, decimal_places=6)
+    longitude = models.DecimalField("longitude", max_digits=9, decimal_places=6)
+
+    def __str__(self) -> str:
+        return f"{self.icao} {self.name}"
+
+
+class Notice(AbstractStackModel):
+    """What airmen must know of an airport; each issue of a notice is a row."""
+
+    icao = models.CharField("ICAO code", max_length=4, db_index=True)
+    text = models.TextField("text")
+
+    def __str__(self) -> str:
+        return f"{self.icao}: {self.text}"

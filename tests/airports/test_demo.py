@@ -104,6 +104,29 @@ STORY = """
    Release 20260905  deleted
    Release 20250224  live
 
+
+7. The releases once more, as rows that are history
+
+   Each release is written into one table; rows that it replaces stay there.
+
+                     rows       files
+   then            28,258      28,258
+   now             28,298      28,298
+   replaced        12,669      12,669
+
+   They agree, value by value.
+
+   An airport has its new name since its new runway; correct() splits the row:
+
+   1979-01-01  to  2024-11-28  Godthaab / Nuuk Airport
+   2024-11-28  to  now and on  Nuuk Airport
+
+   A notice is issued three times, and each is a row:
+
+   1  Runway 05/23 is 950 m long.
+   2  Runway 05/23 is 1,799 m long.
+   3  Runway 05/23 is 2,200 m long.  latest
+
 """
 
 # Serves an empty database, to be quick.

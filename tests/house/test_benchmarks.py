@@ -194,12 +194,17 @@ def test_growth_is_told_per_row():
         (["--history"], [["history"], ["history"], []]),
         (
             ["--only", "save"],
-            [["workloads", "history", "events"], ["workloads", "history", "events"], ["events"]],
+            [
+                ["workloads", "history", "events", "inplace"],
+                ["workloads", "history", "events", "inplace"],
+                ["events", "inplace"],
+            ],
         ),
+        (["--inplace"], [["inplace"], ["inplace"], ["inplace"]]),
         (["--matrix"], [["matrix"], ["matrix"], ["matrix"]]),
     ],
 )
-def test_mariadb_is_timed_for_events_alone(arguments, expected):
+def test_mariadb_is_timed_for_what_has_bars_there(arguments, expected):
     options = parse(arguments)
 
     assert [tasks_for(database, options) for database in DATABASES] == expected

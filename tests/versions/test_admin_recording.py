@@ -153,7 +153,7 @@ def test_an_admin_of_what_nobody_keeps_is_an_error():
     assert (error.id, error.obj) == ("handleref.E014", TagAdmin)
     assert error.msg == (
         "Nobody keeps versions of versions_tests.Tag."
-        " Keepers installed: 'events', 'ledger', 'revisions'."
+        " Keepers installed: 'events', 'ledger', 'pointintime', 'revisions', 'stacks'."
     )
     assert error.hint == (
         "Let one keep them, name it as in keeper = 'revisions', or use another admin class."

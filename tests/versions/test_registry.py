@@ -58,7 +58,7 @@ def test_an_unknown_name_is_an_error_that_lists_them():
 def test_no_keeper_at_all_is_an_error_that_lists_those_installed():
     assert reason(lambda: history(Tag)) == (
         "Nobody keeps versions of versions_tests.Tag."
-        " Keepers installed: 'events', 'ledger', 'revisions'."
+        " Keepers installed: 'events', 'ledger', 'pointintime', 'revisions', 'stacks'."
     )
 
 

@@ -75,6 +75,8 @@ class Dialect(Bodies):
 
     def supports(self, trigger: Trigger) -> bool:
         """Tell whether the database has triggers of this kind."""
+        if trigger.condition is not None and not trigger.condition.is_needed(self.features):
+            return False
         return trigger.operation != "truncate" or self.features.truncate
 
     def is_refused(self, error: DatabaseError) -> bool:

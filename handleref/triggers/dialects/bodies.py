@@ -21,6 +21,8 @@ class Bodies(ABC):
 
     features: ClassVar[Features]
     title: ClassVar[str]
+    # What a query of a trigger ends with that must not miss what others are about to commit.
+    awaiting: ClassVar[str] = ""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection

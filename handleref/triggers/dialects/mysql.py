@@ -53,6 +53,7 @@ class MariaDB(Dialect):
     """How MariaDB speaks of triggers."""
 
     title = "MariaDB"
+    awaiting = " LOCK IN SHARE MODE"
     features: ClassVar[Features] = Features(
         statement_level=False,
         truncates=True,
@@ -61,6 +62,7 @@ class MariaDB(Dialect):
         replace=True,
         survives_rebuild=True,
         transaction_ids=False,
+        excludes=False,
         memory="session",
     )
 

@@ -114,6 +114,7 @@ class PostgreSQL(Dialect):
         replace=None,
         survives_rebuild=True,
         transaction_ids=True,
+        excludes=True,
         memory="transaction",
     )
 
@@ -207,11 +208,11 @@ class PostgreSQL(Dialect):
 
     def _row_body(self, trigger: Trigger) -> str:
         """Return what a trigger for rows does."""
-        if isinstance(trigger.body, Refuse):
-            return f"{self._refusal(trigger.body)};"
+        body = trigger.body
+        action = self._refusal(body) if isinstance(body, Refuse) else self.insertion(trigger)
         # In the function and not in WHEN: a column named there could not change its type.
-        condition, insertion = self.condition(trigger), self.insertion(trigger)
-        return f"IF {condition} THEN {insertion}; END IF;" if condition else f"{insertion};"
+        condition = self.condition(trigger)
+        return f"IF {condition} THEN {action}; END IF;" if condition else f"{action};"
 
     def _refusal(self, body: Refuse) -> str:
         message = self.text(body.message)

@@ -45,6 +45,7 @@ class SQLite(Dialect):
         replace=False,
         survives_rebuild=False,
         transaction_ids=False,
+        excludes=False,
         memory="statement",
     )
 

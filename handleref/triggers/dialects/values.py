@@ -43,6 +43,7 @@ class Features:
     :ivar replace: REPLACE runs the trigger for the row that it deletes; None: there is none.
     :ivar survives_rebuild: schema changes leave triggers as they are.
     :ivar transaction_ids: transactions have numbers.
+    :ivar excludes: constraints keep periods from overlapping.
     :ivar memory: how long what a session was told lasts: ``"statement"``,
         ``"transaction"`` or ``"session"``.
     """
@@ -54,6 +55,7 @@ class Features:
     replace: bool | None
     survives_rebuild: bool
     transaction_ids: bool
+    excludes: bool
     memory: str
 
 

@@ -156,7 +156,7 @@ class VersionedViewSet(GenericViewSet):  # type: ignore[type-arg]  # no generic 
         keys = {version: _key(version) for version in versions}
         with self._everywhere():
             seen = self.filter_queryset(self.get_queryset())
-        there = self.model._base_manager.using(seen.db)
+        there = self.version_keeper.objects(self.model, seen.db)
         hidden = _among(there, keys.values()) - _among(seen, keys.values())
         return [version for version in versions if keys[version] not in hidden]
 

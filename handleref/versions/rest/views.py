@@ -87,8 +87,9 @@ class VersionViewSetMixin(VersionedViewSet):
         return self._listed(past, shapes.VersionEntrySerializer)
 
     @described(responses=shapes.VersionDetailSerializer)
-    # Not DRF's own pattern, whose type drf-spectacular would look for in the model.
-    @action(detail=True, url_path=r"history/(?P<version_id>[^./]+)")
+    # Not DRF's own pattern, whose type drf-spectacular would look for in the model. What
+    # follows a dot is a format, but for a number, with which an id may end.
+    @action(detail=True, url_path=r"history/(?P<version_id>[^/]+\.[0-9]+|[^./]+)")
     def version(self, request: Request, version_id: str, *args: Any, **kwargs: Any) -> Response:
         """Show one version of the object."""
         version = found(self._past(self.get_versioned_object()), version_id)

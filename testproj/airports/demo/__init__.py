@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from testproj.airports.demo import events, references, versions
+from testproj.airports.demo import events, inplace, references, versions
 from testproj.airports.demo.telling import Teller
 
 # Told in this order; each finds what those before it have left.
@@ -13,4 +13,5 @@ CHAPTERS: tuple[tuple[str, Callable[[Teller], None]], ...] = (
     ("A country goes, and comes back", references.country),
     ("An airport's history, over the releases", versions.airport),
     ("A name taken back, an airport recovered", versions.way_back),
+    ("The releases once more, as rows that are history", inplace.positions),
 )

@@ -1,0 +1,1 @@
+"""Measures rows that are history, beside plain rows and the rivals."""

@@ -1,0 +1,276 @@
+"""The fields of a row that is one version of an object."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.db import models
+from django.db.backends.utils import names_digest
+from django.db.models.expressions import Col
+from django.db.models.fields.related_descriptors import (
+    ForeignKeyDeferredAttribute,
+    ForwardOneToOneDescriptor,
+)
+from django.db.models.signals import class_prepared
+from django.utils.translation import gettext as _
+
+from handleref.declarations import declare
+from handleref.pointintime.base import all_rows, is_point_in_time
+from handleref.pointintime.constraints import CurrentUniqueConstraint
+from handleref.pointintime.descriptors import (
+    CurrentManyDescriptor,
+    CurrentOneDescriptor,
+    FrozenAttribute,
+    FrozenDescriptor,
+    FrozenReverseDescriptor,
+    forget,
+    given,
+    note,
+)
+from handleref.pointintime.expressions import Kept, Unread, VersionKey
+from handleref.pointintime.lookups import FrozenExact, FrozenIn, version_of
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Model
+
+    from handleref.pointintime.descriptors import Version
+
+    # Generic only for type checkers.
+    Field = models.Field[Any, Any]
+    ForeignKey = models.ForeignKey[Any, Any]
+    ManyToManyField = models.ManyToManyField[Any, Any]
+    ModelChoiceField = forms.ModelChoiceField[Any]
+else:
+    Field = models.Field
+    ForeignKey = models.ForeignKey
+    ManyToManyField = models.ManyToManyField
+    ModelChoiceField = forms.ModelChoiceField
+
+# What a column is that holds the values of a key, but makes none.
+PLAIN = {
+    "AutoField": "IntegerField",
+    "BigAutoField": "BigIntegerField",
+    "SmallAutoField": "SmallIntegerField",
+}
+
+
+class RowIdField(Field):
+    """The primary key of an object's current row, in each of its rows.
+
+    It has the type of the model's own key, and is NULL only until that is known.
+    """
+
+    # What tells a model whose rows are versions, in migrations too.
+    names_object = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("null", True)
+        kwargs.setdefault("editable", False)
+        super().__init__(*args, **kwargs)
+
+    @property
+    def key(self) -> Any:
+        """The primary key whose values it holds."""
+        key: Any = self.model._meta.pk
+        while key.remote_field:
+            key = key.target_field
+        return key
+
+    @cached_property
+    def cached_col(self) -> Col:
+        """The column in the model's own table, with values of the key's type."""
+        return Col(self.model._meta.db_table, self, self.key)
+
+    def get_col(self, alias: str, output_field: Any = None) -> Col:
+        """Return the column, with values of the key's type."""
+        if alias == self.model._meta.db_table and output_field in {None, self}:
+            return self.cached_col
+        return Col(alias, self, output_field or self.key)
+
+    def get_internal_type(self) -> str:
+        """Return the kind of the key, but of one that is given."""
+        kind: str = self.key.get_internal_type()
+        return PLAIN.get(kind, kind)
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        """Return the type of a column that refers to the key."""
+        kind: str | None = self.key.rel_db_type(connection)
+        return kind
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        """Return type and collation of the column; what the key checks needs no repeating."""
+        collation = self.key.db_parameters(connection).get("collation")
+        return {"type": self.db_type(connection), "check": None, "collation": collation}
+
+    def to_python(self, value: Any) -> Any:
+        """Return the value as the key has it."""
+        return self.key.to_python(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the value as the key prepares it."""
+        return self.key.get_prep_value(value)
+
+    def get_db_prep_value(
+        self,
+        value: Any,
+        connection: BaseDatabaseWrapper,
+        prepared: bool = False,  # noqa: FBT001, FBT002 - as Django declares it
+    ) -> Any:
+        """Return the value as the database takes the key."""
+        return self.key.get_db_prep_value(value, connection, prepared)
+
+    def pre_save(self, model_instance: Model, add: bool) -> Any:
+        """Return the object's id; that of a new object is its key, where that is known."""
+        value = super().pre_save(model_instance, add)
+        key = model_instance.pk
+        if add and value is None and key is not None and not hasattr(key, "resolve_expression"):
+            value = key
+            setattr(model_instance, self.attname, value)
+        return value
+
+
+class GivenUser(ForeignKeyDeferredAttribute):
+    """Notes on an instance that its user was set by hand since it was read."""
+
+    def __set__(self, instance: Model, value: Any) -> None:
+        super().__set__(instance, value)
+        state: Any = instance._state
+        if not state.adding:
+            state.user_given = True
+
+
+class ModifiedByField(ForeignKey):
+    """Who wrote the version; NULL where nobody was named."""
+
+    descriptor_class = GivenUser
+
+
+class FrozenChoiceField(ModelChoiceField):
+    """A choice among the current rows of a model, and the version that is chosen already."""
+
+    def get_bound_field(self, form: Any, field_name: str) -> Any:
+        """Let what the form begins with be among the choices."""
+        key = form.get_initial_for_field(self, field_name)
+        if key and self.queryset is not None:
+            key = getattr(key, "pk", key)
+            self.queryset = self.queryset | self.queryset.model._base_manager.filter(pk=key)
+        return super().get_bound_field(form, field_name)
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Return the name of a row; of a replaced one, with its version."""
+        label = super().label_from_instance(obj)
+        if obj.replaced_at is None:
+            return label
+        return _("%(name)s (version %(number)s)") % {"name": label, "number": obj.row_version}
+
+
+class FrozenForeignKey(ForeignKey):
+    """A key that stays on the version that it was set to, whatever becomes of the object.
+
+    :param to: a point-in-time model.
+    :param on_delete: what happens to the owner when that version is purged or rolled back.
+    """
+
+    # Where the versions move, their keys are moved along by this mark.
+    is_frozen = True
+    descriptor_class = FrozenAttribute
+    forward_related_accessor_class = FrozenDescriptor
+    related_accessor_class = FrozenReverseDescriptor
+
+    def __init__(self, to: Any, on_delete: Any = models.PROTECT, **options: Any) -> None:
+        super().__init__(to, on_delete, **options)
+
+    def pre_save(self, model_instance: Model, add: bool) -> Any:
+        """Return what finds the version that was set, or else leaves the column as it is.
+
+        The key that an instance holds may be that of a later version by now.
+        """
+        versions = given(model_instance)
+        key = getattr(model_instance, self.attname)
+        if self.attname not in versions:
+            new = add or model_instance._state.adding
+            return super().pre_save(model_instance, add) if new else Unread(Kept(self))
+        if key is None or (version := self._version(model_instance, add)) is None:
+            return key
+        model: Any = self.related_model._meta.concrete_model
+        return Unread(VersionKey(model, *version, otherwise=key))
+
+    def _version(self, instance: Model, add: bool) -> Version:
+        """Return which version was set; one that is known by its key alone is looked up."""
+        version = given(instance)[self.attname]
+        key, cached = vars(instance)[self.attname], self.get_cached_value(instance, default=None)
+        if version is None and cached is not None and cached.pk == key:
+            version = version_of(cached)
+        elif version is None and not add:
+            rows = all_rows(self.related_model, instance._state.db).filter(pk=key)
+            version = rows.values_list("row_id", "row_version").first()
+            note(instance, **{self.attname: version})
+        return version
+
+    def delete_cached_value(self, instance: Model) -> None:
+        """Forget the object, as ``refresh_from_db()`` does, and that it was set."""
+        cached: Any = self.get_cached_value(instance, default=None)
+        if cached is not None and cached.pk == vars(instance).get(self.attname):
+            forget(instance, self.attname)
+        super().delete_cached_value(instance)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        """Return a choice among the current rows, and the version that the key is on."""
+        return super().formfield(**{"form_class": FrozenChoiceField, **kwargs})
+
+
+FrozenForeignKey.register_lookup(FrozenExact)
+FrozenForeignKey.register_lookup(FrozenIn)
+
+
+class CurrentOneToOneField(ForeignKey):
+    """A key that no two current rows share; the rows that they replaced keep theirs.
+
+    On a model whose rows are no versions it is unique among all rows. It declares the constraint
+    by which the database holds it. The reverse accessor gives the one owner, as with Django's
+    field; ``select_related()`` does not take it.
+    """
+
+    many_to_one = False
+    one_to_one = True
+    rel_class = models.OneToOneRel
+    forward_related_accessor_class = ForwardOneToOneDescriptor
+    related_accessor_class = CurrentOneDescriptor
+
+    def contribute_to_class(self, cls: type[Model], name: str, *args: Any, **kwargs: Any) -> None:
+        """Let the model have the constraint; those of migrations name it themselves."""
+        super().contribute_to_class(cls, name, *args, **kwargs)
+        if not cls._meta.abstract and cls.__module__ != "__fake__":
+            class_prepared.connect(self._declare, sender=cls)
+
+    def _declare(self, sender: type[Model], **_kwargs: Any) -> None:
+        unique: Any = (
+            CurrentUniqueConstraint if is_point_in_time(sender) else models.UniqueConstraint
+        )
+        name = f"hr_one_{names_digest(sender._meta.db_table, self.column, length=8)}"
+        declare(sender, constraints=[unique(fields=[self.name], name=name)])
+
+
+class CurrentManyToManyField(ManyToManyField):
+    """A relation by links that are point-in-time rows: those that are current, or of a moment.
+
+    :param through: the point-in-time model of the links.
+
+    Django's own field reads the links of plain models as they are in the table: those too that
+    are gone.
+    """
+
+    def contribute_to_class(self, cls: type[Model], name: str, **kwargs: Any) -> None:
+        """Put the accessor on the model."""
+        super().contribute_to_class(cls, name, **kwargs)
+        setattr(cls, self.name, CurrentManyDescriptor(self.remote_field, reverse=False))
+
+    def contribute_to_related_class(self, cls: type[Model], related: Any) -> None:
+        """Put the accessor on the model at the other end."""
+        super().contribute_to_related_class(cls, related)
+        if related.accessor_name in vars(cls):
+            accessor = CurrentManyDescriptor(self.remote_field, reverse=True)
+            setattr(cls, related.accessor_name, accessor)

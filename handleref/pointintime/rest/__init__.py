@@ -1,0 +1,1 @@
+"""REST: objects as they are and as they were, and the ways back that forget."""

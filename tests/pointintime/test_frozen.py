@@ -1,0 +1,487 @@
+"""A frozen key stays on the version that it was set to."""
+
+import copy
+import pickle
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Count, ProtectedError
+from django.test.utils import CaptureQueriesContext
+
+from handleref.pointintime.fields import FrozenForeignKey
+from handleref.versions import as_of
+from tests.pointintime.library import change, moment, queries
+from tests.pointintime.relations import Author, Book, Quote, Review
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def book():
+    return Book.objects.create(title="v1", author=Author.objects.create(name="Ann"))
+
+
+@pytest.fixture(params=[Review, Quote], ids=["plain owner", "point-in-time owner"])
+def owner_model(request):
+    return request.param
+
+
+def reread(owner):
+    return type(owner).objects.get(pk=owner.pk)
+
+
+def frozen(owner):
+    """Return the title that the owner's key leads to, read anew."""
+    return reread(owner).book.title
+
+
+def stale(obj):
+    """Return an instance that knows nothing of what comes now."""
+    return type(obj).objects.get(pk=obj.pk)
+
+
+# Staying ----------------------------------------------------------------------------------------
+
+
+def test_it_is_made_on_the_current_row(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+
+    assert (owner.book_id, reread(owner).book_id) == (book.pk, book.pk)
+
+
+def test_it_stays_on_its_version(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+
+    change(book, title="v2")
+    later = owner_model.objects.create(book=book, text="b")
+    change(book, title="v3")
+
+    assert (frozen(owner), frozen(later), book.title) == ("v1", "v2", "v3")
+
+
+def test_it_stays_through_set_based_writes(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+
+    Book.objects.update(title="v2")
+    book.refresh_from_db()
+    later = owner_model.objects.create(book=book, text="b")
+    book.title = "v3"
+    Book.objects.bulk_update([book], ["title"])
+
+    assert (frozen(owner), frozen(later)) == ("v1", "v2")
+
+
+def test_a_deleted_object_is_still_there_for_it(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+
+    Book.objects.all().delete()
+
+    assert frozen(owner) == "v1"
+
+
+def test_it_stays_where_it_is_in_the_past(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+    change(book, title="v2")
+    then = moment()
+    change(book, title="v3")
+
+    with as_of(then):
+        seen = (
+            reread(owner).book.title,
+            owner_model.objects.select_related("book").get().book.title,
+            owner_model.objects.prefetch_related("book").get().book.title,
+            owner_model.objects.filter(book__title="v1").count(),
+            owner_model.objects.filter(book__title="v2").count(),
+        )
+
+    assert seen == ("v1", "v1", "v1", 1, 0)
+
+
+def test_replaced_rows_of_its_owner_keep_their_versions(book):
+    quote = Quote.objects.create(book=book, text="a")
+    change(book, title="v2")
+    change(quote, book=book, text="b")
+    change(book, title="v3")
+    change(quote, book=book, text="c")
+
+    rows = Quote.records.order_by("row_version")
+
+    assert [(row.text, row.book.title) for row in rows] == [("a", "v1"), ("b", "v2"), ("c", "v3")]
+
+
+def test_it_may_lead_to_its_own_model():
+    first = Quote.objects.create(text="v1")
+    second = Quote.objects.create(text="other", based_on=first)
+    change(first, text="v2")
+    change(second, text="another")
+    change(first, based_on=second)
+
+    assert reread(second).based_on.text == "v1"
+    assert reread(first).based_on.text == "another"
+
+
+# Owners in memory -------------------------------------------------------------------------------
+
+
+def test_an_owner_that_was_made_does_not_move_it(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+    change(book, title="v2")
+
+    change(owner, text="b")
+
+    assert frozen(owner) == "v1"
+
+
+def test_an_owner_that_was_read_does_not_move_it(book, owner_model):
+    owner = stale(owner_model.objects.create(book=book, text="a"))
+    change(book, title="v2")
+
+    change(owner, text="b")
+
+    assert frozen(owner) == "v1"
+
+
+def test_nor_does_one_that_has_the_object(book, owner_model):
+    owner_model.objects.create(book=book, text="a")
+    owner = owner_model.objects.select_related("book").get()
+    _ = owner.book.title
+    change(stale(book), title="v2")
+
+    change(owner, text="b")
+
+    assert frozen(owner) == "v1"
+
+
+@pytest.mark.parametrize("fields", [["book"], ["text", "book"]])
+def test_nor_does_one_that_names_the_field(book, owner_model, fields):
+    owner = stale(owner_model.objects.create(book=book, text="a"))
+    change(book, title="v2")
+
+    owner.save(update_fields=fields)
+
+    assert frozen(owner) == "v1"
+
+
+def test_nor_does_one_that_was_refreshed(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+    owner.refresh_from_db()
+    change(book, title="v2")
+    change(owner, text="b")
+    once = frozen(owner)
+    owner.refresh_from_db()
+    change(book, title="v3")
+    change(owner, text="c")
+
+    assert (once, frozen(owner)) == ("v1", "v1")
+
+
+def test_nor_does_one_that_left_the_key_out(book, owner_model):
+    owner_model.objects.create(book=book, text="a")
+    owner = owner_model.objects.defer("book").get()
+    _ = owner.book_id
+    change(book, title="v2")
+
+    change(owner, text="b")
+
+    assert frozen(owner) == "v1"
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, lambda owner: pickle.loads(pickle.dumps(owner))], ids=["copy", "pickle"]
+)
+def test_nor_does_a_copy(book, owner_model, copied):
+    owner = copied(stale(owner_model.objects.create(book=book, text="a")))
+    change(book, title="v2")
+
+    change(owner, text="b")
+
+    assert frozen(owner) == "v1"
+
+
+def test_an_owner_that_is_unsaved_stays_on_what_it_was_given(book, owner_model):
+    owner = owner_model(book=book, text="a")
+    change(book, title="v2")
+
+    owner.save()
+
+    assert frozen(owner) == "v1"
+
+
+def test_an_owner_may_be_made_before_the_object_is_saved(owner_model):
+    book = Book(title="v1", author=Author.objects.create(name="Ann"))
+    owner = owner_model(book=book, text="a")
+    book.save()
+    owner.save()
+
+    change(book, title="v2")
+
+    assert frozen(owner) == "v1"
+
+
+def test_what_was_not_written_is_written_again(book, owner_model):
+    other = Book.objects.create(title="other", author=book.author)
+    owner = owner_model.objects.create(book=book, text="a")
+    owner.book = other
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        owner.save()
+        _ = 1 / 0
+    rolled_back = frozen(owner)
+    change(other, title="other v2")
+    owner.save()
+
+    assert (rolled_back, frozen(owner)) == ("v1", "other")
+
+
+def test_an_owner_in_memory_shows_its_version_when_it_is_asked_later(book, owner_model):
+    owner = stale(owner_model.objects.create(book=book, text="a"))
+
+    change(book, title="v2")
+    with queries(1):
+        seen = owner.book.title
+
+    assert (seen, owner.book_id) == ("v1", Book.records.get(title="v1").pk)
+
+
+def test_a_stale_owner_shows_the_version_of_its_own_version(book):
+    quote = Quote.objects.create(book=book, text="a")
+    old = stale(quote)
+    change(book, title="v2")
+    change(quote, book=book, text="b")
+
+    assert (old.book.title, reread(quote).book.title) == ("v1", "v2")
+
+
+# Setting ----------------------------------------------------------------------------------------
+
+
+def test_setting_the_object_writes_the_version_that_it_is(book, owner_model):
+    owner = stale(owner_model.objects.create(book=book, text="a"))
+    change(book, title="v2")
+
+    change(owner, book=book)
+    change(book, title="v3")
+    change(owner, text="b")
+
+    assert frozen(owner) == "v2"
+
+
+def test_an_instance_that_is_stale_stands_for_the_version_that_it_is(book, owner_model):
+    old = stale(book)
+    change(book, title="v2")
+
+    made = owner_model.objects.create(book=old, text="a")
+    given = owner_model.objects.create(book=book, text="b")
+    change(given, book=old)
+
+    assert (frozen(made), frozen(given)) == ("v1", "v1")
+
+
+def test_a_replaced_row_can_be_set(book, owner_model):
+    change(book, title="v2")
+    row = Book.records.get(title="v1")
+
+    made = owner_model.objects.create(book=row, text="a")
+    change(book, title="v3")
+
+    assert (frozen(made), reread(made).book_id) == ("v1", row.pk)
+
+
+def test_an_object_as_it_was_can_be_set(book, owner_model):
+    then = moment()
+    change(book, title="v2")
+    with as_of(then):
+        old = Book.objects.get()
+
+    made = owner_model.objects.create(book=old, text="a")
+    many = owner_model.objects.bulk_create([owner_model(book=old, text="b")])
+    given = owner_model.objects.create(book=book, text="c")
+    given.book = old
+    owner_model.objects.bulk_update([given], ["book"])
+
+    assert [frozen(owner) for owner in (made, *many, given)] == ["v1", "v1", "v1"]
+
+
+def test_the_key_by_itself_can_be_set(book, owner_model):
+    other = Book.objects.create(title="other", author=book.author)
+    owner = owner_model.objects.create(book_id=book.pk, text="a")
+    change(book, title="v2")
+
+    change(owner, book_id=other.pk)
+    change(other, title="other v2")
+    change(owner, text="b")
+
+    assert frozen(owner) == "other"
+
+
+def test_none_can_be_set(book):
+    quote = Quote.objects.create(book=book, text="a")
+
+    change(quote, book=None)
+
+    assert reread(quote).book is None
+
+
+def test_bulk_create_asks_no_more_for_instances(book, owner_model):
+    old = stale(book)
+    change(book, title="v2")
+    with CaptureQueriesContext(connection) as plain:
+        owner_model.objects.bulk_create([owner_model(book_id=book.pk, text="a")])
+    owners = [owner_model(book=each, text="b") for each in (old, book, old)]
+
+    with queries(len(plain)):
+        owner_model.objects.bulk_create(owners)
+    change(book, title="v3")
+
+    assert [frozen(owner) for owner in owners] == ["v1", "v2", "v1"]
+
+
+def test_update_takes_the_version_that_an_instance_is(book, owner_model):
+    old = stale(book)
+    then = moment()
+    owner = owner_model.objects.create(book=book, text="a")
+    change(book, title="v2")
+    with as_of(then):
+        shown = Book.objects.get()
+
+    seen = []
+    for value in (book, old, shown, Book.records.get(title="v1"), book.pk):
+        owner_model.objects.filter(pk=owner.pk).update(book=value)
+        seen.append(frozen(owner))
+
+    assert seen == ["v2", "v1", "v1", "v1", "v2"]
+
+
+def test_moving_costs_one_statement_for_each_key(book, owner_model):
+    owner_model.objects.bulk_create([owner_model(book=book, text="a") for _ in range(5)])
+    book.title = "v2"
+
+    with CaptureQueriesContext(connection) as asked:
+        book.save()
+
+    table = connection.ops.quote_name(owner_model._meta.db_table)
+    moved = [each["sql"] for each in asked if each["sql"].startswith(f"UPDATE {table} ")]
+    keys = [f for f in owner_model._meta.fields if getattr(f, "is_frozen", False)]
+    assert len(moved) == len([key for key in keys if key.related_model is Book])
+    assert {owner.book.title for owner in owner_model.objects.all()} == {"v1"}
+
+
+# Looking ----------------------------------------------------------------------------------------
+
+
+def test_related_rows_are_joined_as_they_are(book, owner_model):
+    owner_model.objects.create(book=book, text="a")
+    change(book, title="v2")
+    owner_model.objects.create(book=book, text="b")
+
+    joined = owner_model.objects.select_related("book").order_by("text")
+    fetched = owner_model.objects.prefetch_related("book").order_by("text")
+    with queries(3):
+        seen = [[owner.book.title for owner in rows] for rows in (joined, fetched)]
+
+    assert seen == [["v1", "v2"]] * 2
+    assert owner_model.objects.get(book__title="v1").text == "a"
+    assert [*owner_model.objects.order_by("book__title").values_list("book__title", "text")] == [
+        ("v1", "a"),
+        ("v2", "b"),
+    ]
+
+
+def test_the_accessor_of_a_version_gives_those_that_are_on_it(book, owner_model):
+    accessor = f"{owner_model._meta.model_name}_set"
+    owner_model.objects.create(book=book, text="a")
+    old, then = stale(book), moment()
+    change(book, title="v2")
+    owner_model.objects.create(book=book, text="b")
+    with as_of(then):
+        shown = Book.objects.get()
+    row = Book.records.get(title="v1")
+
+    seen = [
+        [owner.text for owner in getattr(version, accessor).all()]
+        for version in (book, stale(book), old, shown, row)
+    ]
+
+    assert seen == [["b"], ["b"], ["a"], ["a"], ["a"]]
+
+
+def test_versions_fetch_those_that_are_on_them(book, owner_model):
+    accessor = f"{owner_model._meta.model_name}_set"
+    owner_model.objects.create(book=book, text="a")
+    then = moment()
+    change(book, title="v2")
+    owner_model.objects.create(book=book, text="b")
+
+    with queries(2):
+        rows = Book.records.prefetch_related(accessor).order_by("row_version")
+        seen = {row.title: [owner.text for owner in getattr(row, accessor).all()] for row in rows}
+        owners = [owner.book for row in rows for owner in getattr(row, accessor).all()]
+    with as_of(then):
+        past = Book.objects.prefetch_related(accessor).get()
+
+    assert seen == {"v1": ["a"], "v2": ["b"]}
+    assert all(owner is row for owner, row in zip(owners, rows, strict=True))
+    assert [owner.text for owner in getattr(past, accessor).all()] == ["a"]
+
+
+def test_queries_from_versions_reach_those_that_are_on_them(book, owner_model):
+    name = owner_model._meta.model_name
+    owner_model.objects.create(book=book, text="a")
+    then = moment()
+    change(book, title="v2")
+
+    def found(**conditions):
+        rows = Book.objects.filter(**conditions).count()
+        return rows, Book.objects.exclude(**conditions).count()
+
+    with as_of(then):
+        past = found(**{f"{name}__text": "a"})
+        counted = Book.objects.annotate(n=Count(name)).get().n
+    present = found(**{f"{name}__text": "a"})
+
+    assert (past, counted, present) == ((1, 0), 1, (0, 1))
+
+
+def test_instances_in_filters_stand_for_their_versions(book, owner_model):
+    owner_model.objects.create(book=book, text="a")
+    old, then = stale(book), moment()
+    change(book, title="v2")
+    owner_model.objects.create(book=book, text="b")
+    with as_of(then):
+        shown = Book.objects.get()
+    row = Book.records.get(title="v1")
+
+    def found(**conditions):
+        return sorted(owner.text for owner in owner_model.objects.filter(**conditions))
+
+    one = [found(book=each) for each in (book, old, shown, row, book.pk, row.pk)]
+    many = [found(book__in=each) for each in ([book], [old], [old, book], [row, book.pk])]
+
+    assert one == [["b"], ["a"], ["a"], ["a"], ["b"], ["a"]]
+    assert many == [["b"], ["a"], ["a", "b"], ["a", "b"]]
+    assert [each.text for each in owner_model.objects.exclude(book=old)] == ["b"]
+    assert found(book__in=Book.objects.all()) == ["b"]
+
+
+# Deleting ---------------------------------------------------------------------------------------
+
+
+def test_a_version_is_protected_by_default(book):
+    Review.objects.create(book=book, text="a")
+    change(book, title="v2")
+
+    with pytest.raises(ProtectedError):
+        Book.records.get(title="v1")._delete()
+
+    assert FrozenForeignKey(Book).remote_field.on_delete.__name__ == "PROTECT"
+
+
+def test_owners_may_go_with_their_version(book):
+    quote = Quote.objects.create(book=book, text="a")
+    change(book, title="v2")
+    other = Quote.objects.create(book=book, text="b")
+
+    Book.records.get(title="v1")._delete()
+
+    assert [*Quote.records.values_list("pk", flat=True)] == [other.pk]
+    assert not Quote.records.filter(pk=quote.pk).exists()

@@ -64,21 +64,22 @@ class PointInTimeQuery(Query):
         self.moment, self.is_chosen = moment, True
 
     def get_compiler(
-        self, using: str | None = None, connection: Any = None, elide_empty: bool = True
+        self, using: str | None = None, connection: Any = None, *args: Any, **kwargs: Any
     ) -> SQLCompiler:
         """Return Django's compiler; in the past, ours."""
-        if self.moment is None:
-            return super().get_compiler(using, connection, elide_empty)
         connection = connection or connections[using or DEFAULT_DB_ALIAS]
-        compiler = past_compiler(connection.ops.compiler(self.compiler))
-        return compiler(self, connection, using, elide_empty)
+        compiler: Any = connection.ops.compiler(self.compiler)
+        if self.moment is not None:
+            compiler = past_compiler(compiler)
+        made: SQLCompiler = compiler(self, connection, using, *args, **kwargs)
+        return made
 
-    def resolve_expression(self, query: Any, *args: Any, **kwargs: Any) -> Self:
+    def resolve_expression(self, query: Any = None, *args: Any, **kwargs: Any) -> Self:
         """Return the query as a part of another, whose moment it has if it has none of its own."""
-        clone: Self = super().resolve_expression(query, *args, **kwargs)
+        clone: Any = super().resolve_expression(query, *args, **kwargs)
         if not clone.is_chosen:
             clone.look_at(moment_of(query))
-        return clone
+        return clone  # type: ignore[no-any-return]
 
     def combine(self, rhs: Any, connector: str) -> None:
         """Combine two queries, of one moment."""
@@ -98,14 +99,15 @@ class PointInTimeQuery(Query):
     def trim_start(self, names_with_path: Any) -> Any:
         """Cut off the first joins, and keep what the first one left says of its rows."""
         for alias, join in self.alias_map.items():
-            if getattr(join, "from_version", False):
+            if isinstance(join, PointInTimeJoin) and join.from_version:
                 # Not this one: what is cut off leads to the object's key, not to the version's.
                 self.alias_map[alias] = join.promote()
         joins = dict(self.alias_map)
         result = super().trim_start(names_with_path)
         for alias, table in self.alias_map.items():
-            if isinstance(table, PointInTimeTable) and isinstance(joins[alias], PointInTimeJoin):
-                table.join = joins[alias]
+            join = joins[alias]
+            if isinstance(table, PointInTimeTable) and isinstance(join, PointInTimeJoin):
+                table.join = join
         return result
 
     def add_immediate_loading(self, field_names: Iterable[str]) -> None:
@@ -121,7 +123,7 @@ class PointInTimeQuery(Query):
             return
         for path in {name.rpartition(LOOKUP_SEP)[0] for name in field_names} | {""}:
             names = path.split(LOOKUP_SEP) if path else []
-            model = self.names_to_path(names, self.get_meta())[1].model if path else self.model
+            model: Any = self.names_to_path(names, self.get_meta())[1].model if path else self.model
             if is_point_in_time(model):
                 yield from (LOOKUP_SEP.join([*names, stamp]) for stamp in STAMPS)
 
@@ -153,11 +155,11 @@ def looking(manager: type[Manager[Any]]) -> type[Manager[Any]]:
 
     class LookingManager(manager):  # type: ignore[misc, valid-type]
         def get_queryset(self) -> QuerySet[Any]:
-            rows: QuerySet[Any] = super().get_queryset()
+            rows: Any = super().get_queryset()
             if not isinstance(rows.query, PointInTimeQuery):
                 rows.query = rows.query.chain(PointInTimeQuery)
                 rows.query.look_at(present_or_past())
-            return rows
+            return rows  # type: ignore[no-any-return]
 
     return LookingManager
 

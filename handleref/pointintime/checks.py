@@ -72,7 +72,7 @@ def _check_links(model: type[Model], field: Any) -> Iterator[CheckMessage]:
         )
     elif is_point_in_time(model) and not versioned:
         yield Warning(
-            f"The links of {field.name} are no versions: in the past it shows those of the present.",
+            f"The links of {field.name} are no versions: the past shows those of the present.",
             hint="Make it a CurrentManyToManyField with through=, a PointInTimeModel with a"
             " ForeignKey to either side, or silence this.",
             obj=field,

@@ -21,8 +21,8 @@ from django.utils.translation import gettext_lazy as _
 
 from handleref.declarations import declare
 from handleref.pointintime import dialects
-from handleref.pointintime.indexes import CURRENT, CurrentIndex
 from handleref.pointintime.base import all_rows
+from handleref.pointintime.indexes import CURRENT, CurrentIndex
 from handleref.references.constraints import PartialUniqueConstraint
 from handleref.triggers import (
     Changes,

@@ -192,11 +192,11 @@ class Table:
                 **names,
             )
         if name == "copy":
-            names = ["hr_key", "hr_made"] if self.makes_keys else ["hr_key", "hr_made", "hr_new"]
-            sources = ", ".join(self._source(field, connection) for field in self.copied)
+            made = "hr_key, hr_made" if self.makes_keys else "hr_key, hr_made, hr_new"
+            copied = ", ".join(self._source(field, connection) for field in self.copied)
             return (
-                f"INSERT INTO {table} ({columns}) WITH hr_old ({', '.join(names)}) AS (VALUES %s)"
-                f" SELECT {sources} FROM hr_old INNER JOIN {table} ON {table}.{key} = hr_key"
+                f"INSERT INTO {table} ({columns}) WITH hr_old ({made}) AS (VALUES %s)"
+                f" SELECT {copied} FROM hr_old INNER JOIN {table} ON {table}.{key} = hr_key"
             )
         marks = ", ".join(["%s"] * len(self.copied))
         sql = f"INSERT INTO {table} ({columns}) VALUES ({marks})"

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import F, Subquery
-from django.db.models.fields.related_descriptors import (
+from django.db.models.fields.related_descriptors import (  # type: ignore[attr-defined]
     ForeignKeyDeferredAttribute,
     ForwardManyToOneDescriptor,
     ManyToManyDescriptor,
@@ -74,7 +74,7 @@ class FrozenAttribute(ForeignKeyDeferredAttribute):
             note(instance, **{name: None})
 
 
-class FrozenDescriptor(ForwardManyToOneDescriptor):
+class FrozenDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
     """The version that a frozen key is on."""
 
     def __set__(self, instance: Model, value: Any) -> None:
@@ -125,7 +125,7 @@ def versions_of(obj: Model, using: str | None, model: type[Model] | None = None)
     return all_rows(model, using).filter(pk=key)
 
 
-class FrozenReverseDescriptor(ReverseManyToOneDescriptor):
+class FrozenReverseDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-arg]
     """The owners whose frozen keys are on a version, and on no other of its object."""
 
     @cached_property
@@ -145,8 +145,10 @@ class FrozenReverseDescriptor(ReverseManyToOneDescriptor):
 def prefetched(manager: Any, instances: Sequence[Any], rows: Any) -> tuple[Any, ...]:
     """Return what Django's manager does, but matched by version: by key they would be mixed up."""
     field = manager.field
-    rows._add_hints(instance=instances[0])
-    rows = _filter_prefetch_queryset(rows.using(rows._db or manager._db), field.name, instances)
+    # As Django does, whose own these are.
+    rows._add_hints(instance=instances[0])  # noqa: SLF001
+    using = rows._db or manager._db  # noqa: SLF001
+    rows = _filter_prefetch_queryset(rows.using(using), field.name, instances)
     rows = rows.annotate(
         hr_row_id=F(f"{field.name}__row_id"), hr_row_version=F(f"{field.name}__row_version")
     )
@@ -159,7 +161,7 @@ def prefetched(manager: Any, instances: Sequence[Any], rows: Any) -> tuple[Any, 
     return rows, of_owner, of_version, False, field.remote_field.cache_name, False
 
 
-class CurrentOneDescriptor(ReverseOneToOneDescriptor):
+class CurrentOneDescriptor(ReverseOneToOneDescriptor):  # type: ignore[type-arg]
     """The one owner whose current row, or that of the moment looked at, leads to an object."""
 
     def get_queryset(self, **hints: Any) -> QuerySet[Any]:
@@ -167,10 +169,10 @@ class CurrentOneDescriptor(ReverseOneToOneDescriptor):
         rows: Any = super().get_queryset(**hints)
         if is_point_in_time(rows.model) and moment_of(rows.query) is None:
             rows = rows.filter(replaced_at__isnull=True)
-        return rows
+        return rows  # type: ignore[no-any-return]
 
 
-class CurrentManyDescriptor(ManyToManyDescriptor):
+class CurrentManyDescriptor(ManyToManyDescriptor):  # type: ignore[type-arg]
     """What current links, or those of the moment looked at, lead to."""
 
     @cached_property

@@ -8,7 +8,6 @@ from django.db.models import Expression
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.models import Model
     from django.db.models.sql.compiler import SQLCompiler
 
 SQL = tuple[str, tuple[Any, ...]]
@@ -27,7 +26,7 @@ class VersionKey(Expression):
     contains_column_references = False
 
     def __init__(
-        self, model: type[Model], row_id: Any, row_version: int, otherwise: Any = None
+        self, model: type[Any], row_id: Any, row_version: int, otherwise: Any = None
     ) -> None:
         super().__init__(output_field=model._meta.pk)
         self.model = model
@@ -41,7 +40,8 @@ class VersionKey(Expression):
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
         """Return a subquery, which a query of the same table may have too."""
-        options, quote = self.model._meta, connection.ops.quote_name
+        options: Any = self.model._meta
+        quote = connection.ops.quote_name
         key, row_id, version = (
             quote(options.get_field(name).column)
             for name in (options.pk.name, "row_id", "row_version")
@@ -49,7 +49,7 @@ class VersionKey(Expression):
         of, params = self._literal(self.row_id, connection)
         # MariaDB refuses to look into the table that it writes, unless in a subquery of one.
         sql = (
-            f"(SELECT {key} FROM (SELECT {key} FROM {quote(options.db_table)}"  # noqa: S608
+            f"(SELECT {key} FROM (SELECT {key} FROM {quote(options.db_table)}"
             f" WHERE {row_id} = {of} AND {version} = {int(self.row_version)} LIMIT 1) hr_version)"
         )
         if self.otherwise is None:

@@ -117,7 +117,7 @@ class RowIdField(Field):
         self,
         value: Any,
         connection: BaseDatabaseWrapper,
-        prepared: bool = False,  # noqa: FBT001, FBT002 - as Django declares it
+        prepared: bool = False,
     ) -> Any:
         """Return the value as the database takes the key."""
         return self.key.get_db_prep_value(value, connection, prepared)
@@ -142,7 +142,15 @@ class GivenUser(ForeignKeyDeferredAttribute):
             state.user_given = True
 
 
-class ModifiedByField(ForeignKey):
+class OwnForeignKey(ForeignKey):
+    """A foreign key of ours, which databases are to take for one of Django's."""
+
+    def get_internal_type(self) -> str:
+        """Return the name by which Django knows, on MariaDB, which indexes a key needs."""
+        return "ForeignKey"
+
+
+class ModifiedByField(OwnForeignKey):
     """Who wrote the version; NULL where nobody was named."""
 
     descriptor_class = GivenUser
@@ -167,7 +175,7 @@ class FrozenChoiceField(ModelChoiceField):
         return _("%(name)s (version %(number)s)") % {"name": label, "number": obj.row_version}
 
 
-class FrozenForeignKey(ForeignKey):
+class FrozenForeignKey(OwnForeignKey):
     """A key that stays on the version that it was set to, whatever becomes of the object.
 
     :param to: a point-in-time model.
@@ -226,7 +234,7 @@ FrozenForeignKey.register_lookup(FrozenExact)
 FrozenForeignKey.register_lookup(FrozenIn)
 
 
-class CurrentOneToOneField(ForeignKey):
+class CurrentOneToOneField(OwnForeignKey):
     """A key that no two current rows share; the rows that they replaced keep theirs.
 
     On a model whose rows are no versions it is unique among all rows. It declares the constraint
@@ -238,7 +246,7 @@ class CurrentOneToOneField(ForeignKey):
     one_to_one = True
     rel_class = models.OneToOneRel
     forward_related_accessor_class = ForwardOneToOneDescriptor
-    related_accessor_class = CurrentOneDescriptor
+    related_accessor_class = CurrentOneDescriptor  # type: ignore[assignment]
 
     def contribute_to_class(self, cls: type[Model], name: str, *args: Any, **kwargs: Any) -> None:
         """Let the model have the constraint; those of migrations name it themselves."""
@@ -263,9 +271,9 @@ class CurrentManyToManyField(ManyToManyField):
     are gone.
     """
 
-    def contribute_to_class(self, cls: type[Model], name: str, **kwargs: Any) -> None:
+    def contribute_to_class(self, cls: type[Model], name: str, *args: Any, **kwargs: Any) -> None:
         """Put the accessor on the model."""
-        super().contribute_to_class(cls, name, **kwargs)
+        super().contribute_to_class(cls, name, *args, **kwargs)
         setattr(cls, self.name, CurrentManyDescriptor(self.remote_field, reverse=False))
 
     def contribute_to_related_class(self, cls: type[Model], related: Any) -> None:

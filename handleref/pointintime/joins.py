@@ -59,7 +59,7 @@ def _columns(model: type[Model], quote: Any) -> dict[str, str]:
 def _current_rows(model: type[Model], quote: Any) -> str:
     columns = _columns(model, quote)
     return (
-        f"(SELECT {', '.join(columns.values())} FROM {quote(model._meta.db_table)}"  # noqa: S608
+        f"(SELECT {', '.join(columns.values())} FROM {quote(model._meta.db_table)}"
         f" WHERE {columns['replaced_at']} IS NULL)"
     )
 
@@ -70,7 +70,7 @@ def _past_rows(model: type[Model], quote: Any) -> str:
     created, replaced = columns["created_at"], columns["replaced_at"]
     keys = f"{columns['row_id']} AS {key}, {key} AS {quote(ROW_KEY)}"
     return (
-        f"(SELECT {keys}, {', '.join(columns.values())} FROM {quote(model._meta.db_table)}"  # noqa: S608
+        f"(SELECT {keys}, {', '.join(columns.values())} FROM {quote(model._meta.db_table)}"
         f" WHERE {created} <= %s AND ({replaced} > %s OR {replaced} IS NULL))"
     )
 
@@ -89,11 +89,19 @@ class PointInTimeJoin(Join):
     Where a key leads to its row the present needs no condition: the row keeps that key.
     """
 
+    # Pairs of fields: of the table that is joined from, and of the one that is joined.
+    join_fields: tuple[tuple[Any, Any], ...]
+
     @property
-    def versions(self) -> type[Model] | None:
-        """The model that is joined, if its rows are versions."""
-        model = self.join_fields[0][1].model
-        return model if keeps_versions(model, self.table_name) else None
+    def model(self) -> type[Model]:
+        """The model that is joined."""
+        model: type[Model] = self.join_fields[0][1].model
+        return model
+
+    @property
+    def leads_to_versions(self) -> bool:
+        """Whether the rows that are joined are versions."""
+        return keeps_versions(self.model, self.table_name)
 
     @property
     def from_version(self) -> bool:
@@ -105,12 +113,12 @@ class PointInTimeJoin(Join):
         """Return the moment whose rows stand for the table, if any."""
         if moment_of(query) is None or getattr(self.join_field, "is_frozen", False):
             return None
-        return moment_of(query) if self.versions else None
+        return moment_of(query) if self.leads_to_versions else None
 
     def shows_current(self, query: Any) -> bool:
         """Tell whether the table stands for its current rows."""
         by_key = all(there.primary_key for _here, there in self.join_fields)
-        return moment_of(query) is None and not by_key and self.versions is not None
+        return moment_of(query) is None and not by_key and self.leads_to_versions
 
     # The stubs have other types for the parts of a query.
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:  # type: ignore[override]
@@ -118,10 +126,10 @@ class PointInTimeJoin(Join):
         join = self._from_row_key(compiler.query) if self.from_version else self
         sql, params = super(PointInTimeJoin, join).as_sql(compiler, connection)
         if moment := self.shows(compiler.query):
-            rows = rows_of(self.join_fields[0][1].model, moment, connection)
+            rows = rows_of(self.model, moment, connection)
             return in_place_of(self, rows, (sql, [*params]), connection)
         if self.shows_current(compiler.query):
-            replaced: Any = self.join_fields[0][1].model._meta.get_field("replaced_at")
+            replaced: Any = self.model._meta.get_field("replaced_at")
             column, _none = compiler.compile(replaced.get_col(self.table_alias))
             sql = f"{sql[:-1]} AND {column} IS NULL)"
         return sql, [*params]
@@ -131,11 +139,11 @@ class PointInTimeJoin(Join):
         parent = query.alias_map[self.parent_alias]
         if not isinstance(parent, PointInTimeJoin | PointInTimeTable) or not parent.shows(query):
             return self
-        join: Self = self.relabeled_clone({})
+        join: Any = self.relabeled_clone({})
         join.join_fields = tuple((copy(here), there) for here, there in self.join_fields)
         for here, _there in join.join_fields:
             here.column = ROW_KEY
-        return join
+        return join  # type: ignore[no-any-return]
 
 
 class PointInTimeTable(BaseTable):
@@ -148,9 +156,9 @@ class PointInTimeTable(BaseTable):
 
     def relabeled_clone(self, change_map: dict[str | None, str]) -> Self:
         """Return a copy under another alias."""
-        clone: Self = super().relabeled_clone(change_map)
+        clone: Any = super().relabeled_clone(change_map)
         clone.join = self.join
-        return clone
+        return clone  # type: ignore[no-any-return]
 
     def shows(self, query: Any) -> datetime | None:
         """Return the moment whose rows stand for the table, if any."""
@@ -162,7 +170,7 @@ class PointInTimeTable(BaseTable):
 
     def _own(self, query: Any) -> type[Model]:
         model: type[Model] = query.model._meta.concrete_model
-        return self.join.join_fields[0][1].model if self.join else model
+        return self.join.model if self.join else model
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:  # type: ignore[override]
         """Return the table, or the rows that the query looks at."""

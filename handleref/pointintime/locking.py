@@ -98,14 +98,19 @@ class Held:
 
 @contextmanager
 def holding(
-    lock: Callable[..., Held], rows: QuerySet[Any], *args: Any, **options: Any
+    lock: Callable[..., Held],
+    rows: QuerySet[Any],
+    *args: Any,
+    savepoint: bool = False,
+    **options: Any,
 ) -> Iterator[Held]:
     """Open a transaction with rows locked in it; a refusal leaves one around it usable.
 
     :param lock: :func:`hold`, or :func:`hold_objects`.
+    :param savepoint: whether what fails later leaves one around it usable too.
     """
     refusal = None
-    with transaction.atomic(using=rows.db, savepoint=False):
+    with transaction.atomic(using=rows.db, savepoint=savepoint):
         try:
             held = lock(rows, *args, **options)
         except StaleRowError as error:

@@ -47,7 +47,8 @@ class FrozenExact(RelatedExact):
         """Return what finds the key of the instance's version by now."""
         rhs: Any = self.rhs
         if is_frozen(self.lhs) and isinstance(rhs, Model) and (version := version_of(rhs)):
-            return VersionKey(type(rhs)._meta.concrete_model, *version)
+            model: Any = rhs._meta.concrete_model
+            return VersionKey(model, *version)
         return super().get_prep_lookup()
 
 

@@ -196,7 +196,7 @@ class PointInTimeModel(SavedAsVersion):
         :raises PortionError: when the object is not valid then.
         """
         rows = self._mine(using)
-        parts: list[Self] = correct(rows, (valid_from, valid_to), user, values)
+        parts: list[Self] = correct(rows, self, (valid_from, valid_to), user, values)
         self.refresh_from_db(using=rows.db)
         return [self if part.pk == self.pk else part for part in parts]
 
@@ -270,7 +270,8 @@ class PointInTimeModel(SavedAsVersion):
         """Return what ``update()`` writes; for a frozen key that of the version that this is."""
         key = super().prepare_database_save(field)
         version = version_of(self) if getattr(field, "is_frozen", False) else None
-        return VersionKey(self._meta.concrete_model, *version, otherwise=key) if version else key
+        model: Any = self._meta.concrete_model
+        return VersionKey(model, *version, otherwise=key) if version else key
 
 
 def prepare(sender: type[models.Model], **_: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from handleref.exceptions import PortionError
 from handleref.moments import moment
 from handleref.pointintime.base import BOOKKEEPING, stored
-from handleref.pointintime.locking import hold, holding
+from handleref.pointintime.locking import hold_objects, holding
 from handleref.pointintime.recording import recording
 
 if TYPE_CHECKING:
@@ -23,17 +23,22 @@ PERIOD = frozenset({"start_at", "end_at"})
 
 
 def correct(
-    rows: QuerySet[Any], valid: tuple[Moment | None, Moment | None], user: Any, values: Any
+    rows: QuerySet[Any],
+    seen: Any,
+    valid: tuple[Moment | None, Moment | None],
+    user: Any,
+    values: Any,
 ) -> list[Any]:
     """Change values of an object for a part of its validity.
 
     :param rows: the current row of the object.
+    :param seen: the instance that the caller has.
     :param valid: when the part begins, and when it is over; None for where the object does.
     :returns: the parts in the order of their times.
     """
     _refuse_names(rows.model, values)
     start, end = _given(valid[0], "valid_from"), _given(valid[1], "valid_to")
-    with holding(hold, rows, "corrected"):
+    with holding(hold_objects, rows, [seen], "corrected", savepoint=True):
         obj = rows.get()
         before, after = copy(obj), copy(obj)
         obj.start_at, obj.end_at = _portion(obj, start, end)

@@ -65,16 +65,18 @@ class Rollback:
 
     def run(self) -> int:
         """Let the objects go back, and purge those that were not there yet; return how many."""
-        gone: list[Any] = []
-        moved = 0
+        targets: dict[Any, Target | None] = {}
         for keys in self.held.parts():
-            targets = self._targets(keys)
-            moved += self._move({key: target for key, target in targets.items() if target})
-            gone += [key for key, target in targets.items() if target is None]
-        if moved:
-            log("Rolled back", self.model, moved, self.user, self.reason)
+            targets |= self._targets(keys)
+        gone = [key for key, target in targets.items() if target is None]
+        # First, since what they hold may be what others are to have again.
         purge(self.held.only(gone), self.user, self.reason)
-        return moved + len(gone)
+        moving = {key: target for key, target in targets.items() if target is not None}
+        for keys in parts_of([*moving]):
+            self._move({key: moving[key] for key in keys})
+        if moving:
+            log("Rolled back", self.model, len(moving), self.user, self.reason)
+        return len(targets)
 
     def _targets(self, keys: list[Any]) -> dict[Any, Target | None]:
         """Return what objects go back to, None for those that go; none that stays as it is."""
@@ -84,8 +86,8 @@ class Rollback:
         for key, row, version, made, ended in self._nearest(behind):
             until = held.made[key] if self.moment is None else self.moment + TICK
             targets[key] = Target(row, version, made, ended if ended < until else None)
-        for key, ended in held.ended.items():
-            if key not in targets and (self.moment is None or ended > self.moment):
+        for key in held.ended.keys() & {*keys} - targets.keys():
+            if self.moment is None or held.ended[key] > self.moment:
                 targets[key] = Target(key, held.versions[key], held.made[key])
         return targets
 
@@ -108,15 +110,16 @@ class Rollback:
     def _replaced(self) -> QuerySet[Any]:
         return all_rows(self.model, self.held.using).exclude(pk=F("row_id"))
 
-    def _move(self, targets: dict[Any, Target]) -> int:
-        """Let objects be what they go back to, and return how many."""
-        if not targets:
-            return 0
+    def _move(self, targets: dict[Any, Target]) -> None:
+        """Let objects be what they go back to."""
         moving = {key: target for key, target in targets.items() if target.row != key}
         vanishing = self._vanishing(moving)
         mine = all_rows(self.model, self.held.using)
         everything = mine.filter(pk__in=[*vanishing, *targets])
         forgotten = remembered(rolled_back, self.model, everything)
+        if moving:
+            # On their way they do not count, where some values are no two current rows'.
+            mine.filter(pk__in=[*moving]).update(replaced_at=self.held.moment)
         self._take_values(moving)
         self._let_go(vanishing)
         self._stamp(moving)
@@ -131,7 +134,6 @@ class Rollback:
             user=self.user,
             reason=self.reason,
         )
-        return len(targets)
 
     def _vanishing(self, targets: dict[Any, Target]) -> list[Any]:
         """Return the keys of the rows that go: what came after, and what is current again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import connections, models, router, transaction
 from django.utils.timezone import now
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
-    from django.db.models import QuerySet
+    from django.db.models import Model, QuerySet
 
 
 def begin(obj: Any, moment: datetime, user: Any, comment: str) -> None:
@@ -84,7 +84,7 @@ class Saving:
 
     def _at_once(self, rows: QuerySet[Any], key: Any, values: Any) -> bool:
         """Replace the row in one statement, and tell whether there was one to replace."""
-        connection, table = connections[rows.db], table_of(rows.model)
+        connection, table = connections[rows.db], table_of(cast("type[Model]", rows.model))
         said = table.own(self._said())
         done = table.replace(connection, key, [*values, *said], now(), self.expected)
         if done is None:
@@ -96,7 +96,7 @@ class Saving:
 
     def _step_by_step(self, rows: QuerySet[Any], key: Any, values: Any, *returning: Any) -> Any:
         """Lock the row and read it, take the time, write it anew, insert what it was."""
-        connection, table = connections[rows.db], table_of(rows.model)
+        connection, table = connections[rows.db], table_of(cast("type[Model]", rows.model))
         row = table.lock(connection, key)
         if row is None:
             self._refuse_purged()
@@ -223,11 +223,11 @@ class SavedAsVersion(models.Model):
         update_fields: Any = None,
     ) -> Any:
         """Save the first version of a new object, or the next one."""
-        if self._saving is not None:
-            if force_insert or self.pk is None or self._state.adding:
-                self._saving.begin()
-            elif self.start_at is None:
-                self.start_at = now()
+        new = force_insert or self.pk is None or self._state.adding
+        if self._saving is not None and new:
+            self._saving.begin()
+        elif vars(self).get("start_at", self) is None:
+            self.start_at = now() if self._saving is not None else self.created_at
         options = (raw, cls, force_insert, force_update, using, update_fields)
         return super()._save_table(*options)  # type: ignore[misc]
 

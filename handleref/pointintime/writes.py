@@ -187,7 +187,7 @@ class VersionedWrites(QuerySet[M]):
     def _roll_back(self, moment: Any, fields: Any, exclude: Any, user: Any, reason: str) -> int:
         names = names_to_take_back(self.model, fields, exclude)
         rows = self._objects()
-        with holding(hold, rows, "rolled back", deleted=True) as held:
+        with holding(hold, rows, "rolled back", deleted=True, savepoint=True) as held:
             return Rollback(held, moment, names, checked(user) or said().user, reason).run()
 
     @alters_data(queryset_only=True)
@@ -200,7 +200,7 @@ class VersionedWrites(QuerySet[M]):
         :raises ProtectedError, RestrictedError: as Django does.
         """
         rows = self._objects()
-        with holding(hold, rows, "purged", deleted=True) as held:
+        with holding(hold, rows, "purged", deleted=True, savepoint=True) as held:
             return purge(held, checked(user) or said().user, reason)
 
     @alters_data(queryset_only=True)
@@ -252,7 +252,7 @@ def _follows_deletion(rows: QuerySet[Any], values: Collection[str]) -> bool:
     """
     if not getattr(rows.query, "is_base", False):
         return False
-    conditions = rows.query.where.leaves()  # type: ignore[attr-defined]
+    conditions = rows.query.where.leaves()
     narrowed_by = {getattr(getattr(each, "lhs", None), "target", None) for each in conditions}
     return all(rows.model._meta.get_field(name) in narrowed_by for name in values)
 

@@ -105,7 +105,7 @@ def _unique_together(model: type[Model]) -> Iterator[tuple[tuple[str, ...], str]
             yield tuple(names), "unique_together"
     for constraint in model._meta.constraints:
         if isinstance(constraint, UniqueConstraint) and not {*PLACE} & {*constraint.fields}:
-            yield constraint.fields, f"The constraint {constraint.name!r}"
+            yield tuple(constraint.fields), f"The constraint {constraint.name!r}"
 
 
 def _check_links(model: type[Model]) -> Iterator[CheckMessage]:

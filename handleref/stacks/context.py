@@ -62,7 +62,7 @@ def said() -> Said:
 
 
 def written_down(comment: str | Promise) -> str:
-    """Return a comment as databases keep it: PostgreSQL knows no NUL, and none makes a write fail."""
+    """Return a comment as every database keeps it: PostgreSQL knows no NUL."""
     return str(comment).replace("\0", "")
 
 

@@ -28,7 +28,6 @@ class Table:
         self.key: Any = model._meta.pk
         fields = model._meta.local_concrete_fields
         self.fields = [f for f in fields if not getattr(f, "generated", False)]
-        self._texts: dict[tuple[str, ...], str] = {}
 
     @cached_property
     def makes_keys(self) -> bool:
@@ -78,38 +77,13 @@ class Table:
                 found.append((table, other, own))
         return found
 
-    def demote(self, connection: BaseDatabaseWrapper, obj: Any) -> bool:
-        """Demote the row of an instance, and tell whether it was the latest of its stack.
-
-        By hand: to have Django write this takes a fifth of a ``save()``.
-        """
-        with connection.cursor() as cursor:
-            group: Any = self.model._meta.get_field("stack_group_uuid")
-            keys = (self.key, obj.pk), (group, obj.stack_group_uuid)
-            values = [field.get_db_prep_value(value, connection) for field, value in keys]
-            cursor.execute(self._demotion(connection), values)
-            return bool(cursor.rowcount)
-
-    def _demotion(self, connection: BaseDatabaseWrapper) -> str:
-        text = self._texts.get((connection.vendor,))
-        if text is None:
-            quote, get = connection.ops.quote_name, self.model._meta.get_field
-            names = (self.key.name, "stack_group_uuid", "stack_latest")
-            key, group, latest = (quote(str(get(name).column)) for name in names)
-            table = quote(self.model._meta.db_table)
-            text = (
-                f"UPDATE {table} SET {latest} = NULL"  # noqa: S608 - names of the model's own
-                f" WHERE {key} = %s AND {group} = %s AND {latest} = TRUE"
-            )
-            self._texts[connection.vendor,] = text
-        return text
-
     def insert(self, objs: Iterable[Any], using: str) -> None:
         """Insert rows with the values that instances hold.
 
         One that was saved before gets a key of its own.
         """
-        keyed, others = [], []
+        keyed: list[Any] = []
+        others: list[Any] = []
         for obj in objs:
             if not obj._state.adding:
                 setattr(obj, self.key.attname, None if self.makes_keys else self.key.get_default())
@@ -123,7 +97,7 @@ class Table:
         size = max(connections[using].ops.bulk_batch_size(fields, objs), 1)
         for start in range(0, len(objs), size):
             part = objs[start : start + size]
-            made = rows._insert(
+            made = rows._insert(  # noqa: SLF001 - Django's, without its own numbering of rows
                 part, fields=fields, returning_fields=returned, using=using, raw=True
             )
             for obj, values in zip(part, made, strict=False):
@@ -136,7 +110,8 @@ class Table:
         compiler: Any = query.get_compiler(using)
         quote = connections[using].ops.quote_name
         table = quote(self.model._meta.db_table)
-        columns, texts, params = [], [], []
+        columns, texts = [], []
+        params: list[Any] = []
         given = {field: value for field, _model, value in query.values}  # type: ignore[attr-defined]
         for field in self.inserted:
             sql, values = f"{table}.{quote(str(field.column))}", ()
@@ -172,9 +147,9 @@ class Table:
     def carry_on(self, using: str, keys: Iterable[Any]) -> None:
         """Let all versions that follow have the links of these."""
         connection = connections[using]
-        quote, get = connection.ops.quote_name, self.model._meta.get_field
-        names = (self.key.name, "stack_group_uuid", "stack_number")
-        key, group, number = (quote(str(get(name).column)) for name in names)
+        quote = connection.ops.quote_name
+        fields: Any = map(self.model._meta.get_field, ("stack_group_uuid", "stack_number"))
+        key, group, number = (quote(field.column) for field in (self.key, *fields))
         rows = quote(self.model._meta.db_table)
         for part in parts(keys) if self.links else ():
             marks = ", ".join(["%s"] * len(part))

@@ -9,11 +9,11 @@ from django.db.models import CASCADE, DO_NOTHING, Exists, OuterRef, QuerySet
 
 from handleref.stacks.base import all_rows
 from handleref.stacks.dialects import become_writer
-from handleref.stacks.locking import hold, parts
+from handleref.stacks.locking import hold_stacks, parts
 from handleref.versions.as_of import refuse_writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from django.db.models import Model
     from django.db.models.deletion import Collector
@@ -85,21 +85,18 @@ def refusal(model: type[Model]) -> str:
     )
 
 
-def force_delete(
-    rows: QuerySet[Any], groups: Iterable[Any], delete: Callable[[], Deleted]
-) -> Deleted:
+def force_delete(rows: QuerySet[Any], delete: Callable[[], Deleted]) -> Deleted:
     """Delete versions in a transaction, and mark the ones before them as the latest.
 
     :param rows: the versions.
-    :param groups: their stacks, read once the transaction has begun.
     :param delete: deletes them.
     """
     refuse_writing(rows.model._meta.label)
+    groups = rows.order_by().values_list("stack_group_uuid", flat=True).distinct()
     with transaction.atomic(using=rows.db):
         become_writer(rows.model, rows.db)
         found = [*groups]
-        for part in parts(found):
-            hold(all_rows(rows.model, rows.db).filter(stack_group_uuid__in=part))
+        hold_stacks(rows.model, groups.filter(stack_latest=True), rows.db)
         result = delete()
         promote(rows.model, found, rows.db)
     return result

@@ -19,7 +19,7 @@ def become_writer(model: type[Model], using: str) -> None:
     connection = connections[using]
     if connection.vendor == "sqlite":
         quote = connection.ops.quote_name
-        table, column = quote(model._meta.db_table), quote(model._meta.pk.column)
+        table, column = quote(model._meta.db_table), quote(str(model._meta.pk.column))
         with connection.cursor() as cursor:
             cursor.execute(BECOME_WRITER.format(table=table, column=column))
 

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
     from django.core.checks import CheckMessage
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.models import Lookup, Model, QuerySet
+    from django.db.models import Model, QuerySet
     from django.db.models.sql.compiler import SQLCompiler
 
     # Generic only for type checkers.
     NumberColumn = models.PositiveBigIntegerField[int, int]
     LatestColumn = models.BooleanField[bool | None, bool | None]
     ForeignKey = models.ForeignKey[Any, Any]
+    Descriptor = ForwardManyToOneDescriptor[Any]
 else:
     NumberColumn = models.PositiveBigIntegerField
     LatestColumn = models.BooleanField
     ForeignKey = models.ForeignKey
+    Descriptor = ForwardManyToOneDescriptor
 
 
 class StackNumberField(NumberColumn):
@@ -85,7 +87,7 @@ class FollowingRelation(models.ManyToOneRel):
         """Return None: every version joins them, as its manager finds them."""
 
 
-class FollowingDescriptor(ForwardManyToOneDescriptor):
+class FollowingDescriptor(Descriptor):
     """Reads the latest version of the stack that a row's key is on."""
 
     def get_prefetch_querysets(
@@ -153,7 +155,7 @@ class LatestForeignKey(ForeignKey):
         """Return the condition on the row that is read."""
         return {"stack_latest": True}
 
-    def get_extra_restriction(self, alias: str | None, related_alias: str) -> Lookup[bool] | None:
+    def get_extra_restriction(self, alias: str | None, related_alias: str) -> Any:
         """Return the condition on the rows that are joined."""
         if alias is None:
             return None

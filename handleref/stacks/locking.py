@@ -1,12 +1,14 @@
 """Whose turn it is: the latest version of a stack is demoted before the next one is written.
 
-The row of the latest version is the lock, taken by its primary key: who is second waits for
-it, and then finds that it is not the latest any more. Whoever looked for it by another index
-would lock that first, and MariaDB has two such writers wait for each other.
+The row of the latest version is the lock: who is second waits for it, finds that it is not
+the latest any more, and goes on to the one that is. So nobody who holds a version may wait for
+an older one; and nobody may look for it by another index than the primary key, which MariaDB
+would lock first, and have two such writers wait for each other.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections
@@ -32,6 +34,37 @@ class Place(NamedTuple):
 
 
 COLUMNS = ("pk", "stack_number", "stack_created_at")
+# Of the versions of a stack that in which they were made, and one that no index has.
+ORDER = ("stack_created_at", "stack_number", "pk")
+
+
+def demote_row(model: type[Model], key: Any, group: Any, using: str) -> bool:
+    """Demote a version, and tell whether it was the latest of the stack.
+
+    By hand: to have Django write this takes a fifth of a ``save()``.
+    """
+    connection, get = connections[using], model._meta.get_field
+    fields: Any = (model._meta.pk, get("stack_group_uuid"))
+    values = zip(fields, (key, group), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _demotion(model, connection.vendor),
+            [field.get_db_prep_value(value, connection) for field, value in values],
+        )
+        return bool(cursor.rowcount)
+
+
+@cache
+def _demotion(model: Any, vendor: str) -> str:
+    options = model._meta
+    quote = next(each for each in connections.all() if each.vendor == vendor).ops.quote_name
+    names = (options.pk.name, "stack_group_uuid", "stack_latest")
+    key, group, latest = (quote(options.get_field(name).column) for name in names)
+    # No index is looked into for what IS TRUE.
+    return (
+        f"UPDATE {quote(options.db_table)} SET {latest} = NULL"  # noqa: S608 - its own names
+        f" WHERE {key} = %s AND ({group} = %s) IS TRUE AND {latest} IS TRUE"
+    )
 
 
 def demote(model: type[Model], group: Any, using: str) -> Place | None:
@@ -40,8 +73,7 @@ def demote(model: type[Model], group: Any, using: str) -> Place | None:
     :raises StackNotAdoptedError: for versions that have no numbers yet.
     """
     become_writer(model, using)
-    rows = all_rows(model, using)
-    stack = rows.filter(stack_group_uuid=group)
+    stack = all_rows(model, using).filter(stack_group_uuid=group)
     before, stuck = None, False
     while True:
         latest = stack.filter(stack_latest=True).values_list(*COLUMNS)
@@ -50,7 +82,7 @@ def demote(model: type[Model], group: Any, using: str) -> Place | None:
         if found is None:
             return _headless(model, group, stack)
         place = Place(*found)
-        if rows.filter(pk=place.pk, stack_latest=True).update(stack_latest=None):
+        if demote_row(model, place.pk, group, using):
             return place
         before, stuck = place, place == before
 
@@ -95,29 +127,40 @@ def demote_held(model: type[Model], held: dict[Any, Place], using: str) -> None:
 def hold(rows: QuerySet[Any]) -> dict[Any, Place]:
     """Lock the latest versions among the rows; return them by stack.
 
-    In the order of their keys, which no two writers do the other way round.
+    In the order of their stacks, which no two writers take the other way round.
     """
     become_writer(rows.model, rows.db)
-    latest = looked = rows.filter(stack_latest=True).order_by("pk")
+    latest = looked = rows.filter(stack_latest=True).order_by(*ORDER)
     held: dict[Any, Place] = {}
     before: list[Any] = []
     while True:
         keys = [*dict.fromkeys(looked.values_list("pk", flat=True))]
         for part in parts(keys):
-            held |= _locked(rows, part)
+            found = _locked(rows, part)
+            held |= {group: Place(*place) for mark, group, *place in found if mark}
         if len(held) == len(keys):
             return held
         # Others were faster. Who sees the same again sees nothing newer, unless it locks.
         if keys == before:
-            looked = _lockable(latest).order_by("pk").select_for_update()
+            looked = _lockable(latest).select_for_update()
         before = keys
 
 
-def _locked(rows: QuerySet[Any], keys: list[Any]) -> dict[Any, Place]:
-    """Lock rows by their keys alone, and return those that are latest versions still."""
-    found = all_rows(rows.model, rows.db).filter(pk__in=keys).order_by("pk").select_for_update()
-    columns = found.values_list("stack_latest", "stack_group_uuid", *COLUMNS)
-    return {group: Place(*place) for latest, group, *place in columns if latest}
+def hold_stacks(model: type[Model], groups: Iterable[Any], using: str) -> None:
+    """Lock all versions of stacks, older ones first."""
+    become_writer(model, using)
+    for part in parts(groups):
+        versions = all_rows(model, using).filter(stack_group_uuid__in=part).order_by(*ORDER)
+        held: set[Any] = set()
+        while new := [pk for pk in versions.values_list("pk", flat=True) if pk not in held]:
+            for keys in parts(new):
+                held |= {*keys, *(pk for _mark, _group, pk, *_ in _locked(versions, keys))}
+
+
+def _locked(rows: QuerySet[Any], keys: list[Any]) -> QuerySet[Any]:
+    """Lock rows by their keys alone; what is asked of them no other index has."""
+    found = all_rows(rows.model, rows.db).filter(pk__in=keys).order_by(*ORDER)
+    return found.select_for_update().values_list("stack_latest", "stack_group_uuid", *COLUMNS)
 
 
 def _lockable(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -64,11 +64,7 @@ class StackStoreQuerySet(QuerySet[M]):
         """
         if not new_version or not kwargs:
             return super().update(**kwargs)
-        self._not_support_combined_queries("update")
-        if self.query.is_sliced:
-            raise TypeError("Cannot update a query once a slice has been taken.")
-        if self.query.distinct_fields:
-            raise TypeError("Cannot call update() after .distinct(*fields).")
+        self._refuse_partial("update")
         self._for_write = True
         if skip_unchanged is None:
             skip_unchanged = getattr(self.model, "stack_skip_unchanged", False)
@@ -161,8 +157,8 @@ class StackStoreQuerySet(QuerySet[M]):
         :raises ProtectedError, RestrictedError: as Django's ``delete()``.
         """
         self._for_write = True
-        groups = self.order_by().values_list("stack_group_uuid", flat=True).distinct()
-        result = deletion.force_delete(self, groups, super().delete)
+        self._refuse_partial("force_delete")
+        result = deletion.force_delete(self, super().delete)
         self._result_cache = None
         return result
 
@@ -170,6 +166,14 @@ class StackStoreQuerySet(QuerySet[M]):
     async def aforce_delete(self) -> Deleted:
         """Do what :meth:`force_delete` does."""
         return await sync_to_async(self.force_delete)()
+
+    def _refuse_partial(self, name: str) -> None:
+        """Refuse what Django refuses to update and to delete, in its words."""
+        self._not_support_combined_queries(name)
+        if self.query.is_sliced:
+            raise TypeError(f"Cannot use 'limit' or 'offset' with {name}().")
+        if self.query.distinct_fields:
+            raise TypeError(f"Cannot call {name}() after .distinct(*fields).")
 
 
 class StackManager(Manager.from_queryset(StackStoreQuerySet)):  # type: ignore[misc]

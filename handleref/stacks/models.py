@@ -167,11 +167,8 @@ class AbstractStackModel(models.Model):
         :raises ProtectedError, RestrictedError: as Django's ``delete()``.
         """
         using = using or router.db_for_write(type(self), instance=self)
-        groups = [self.stack_group_uuid]
-        delete = super().delete
-        return deletion.force_delete(
-            all_rows(type(self), using), groups, lambda: delete(using, keep_parents)
-        )
+        row, delete = all_rows(type(self), using).filter(pk=self.pk), super().delete
+        return deletion.force_delete(row, lambda: delete(using, keep_parents))
 
     @alters_data()
     async def aforce_delete(self, using: str | None = None, keep_parents: bool = False) -> Deleted:

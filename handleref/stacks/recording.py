@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.db.models import ExpressionWrapper
 from django.db.models.expressions import DatabaseDefault
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.utils import timezone
 from handleref.stacks.base import all_rows, own_fields
 from handleref.stacks.context import said
 from handleref.stacks.copying import Table, evaluated, table_of
-from handleref.stacks.locking import Place, demote, only
+from handleref.stacks.locking import Place, demote, demote_row, only
 from handleref.versions.diff import same
 from handleref.versions.state import value_of
 
@@ -59,7 +59,7 @@ def write(obj: Any, using: str, names: Collection[str] | None) -> None:
 
     :param names: the fields to take from it, None for all; others stay as they were.
     """
-    table = table_of(type(obj))
+    table = table_of(obj._meta.concrete_model)
     # Read, where it was deferred, before the transaction begins.
     group = obj.stack_group_uuid
     with unless_refused([obj]), transaction.atomic(using=using, savepoint=False):
@@ -79,7 +79,7 @@ def _demoted(obj: Any, table: Table, using: str) -> Place | None:
     known = held.get("stack_latest") and {"stack_number", "stack_created_at"} <= held.keys()
     if not known or obj.pk is None or obj._state.db != using:
         return None
-    if not table.demote(connections[using], obj):
+    if not demote_row(table.model, obj.pk, obj.stack_group_uuid, using):
         return None
     return Place(obj.pk, obj.stack_number, obj.stack_created_at)
 
@@ -121,7 +121,8 @@ def expressions_of(values: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field, value in values:
         if hasattr(value, "resolve_expression"):
-            expression: Any = value.expression if isinstance(value, DatabaseDefault) else value
+            default: Any = value if isinstance(value, DatabaseDefault) else None
+            expression = default.expression if default else value
             kind = getattr(field, "target_field", field)
             found[field.attname] = ExpressionWrapper(expression, output_field=kind)
     return found
@@ -129,7 +130,7 @@ def expressions_of(values: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
 
 def wrote(obj: Any, using: str) -> None:
     """Let an instance that has become another row ask anew for what refers to it."""
-    note(table_of(type(obj)), [obj.pk], using)
+    note(table_of(obj._meta.concrete_model), [obj.pk], using)
     vars(obj).pop("_new_stack", None)
     vars(obj).pop("_prefetched_objects_cache", None)
     if not obj._state.fields_cache:

@@ -37,9 +37,10 @@ def update(rows: QuerySet[Any], values: dict[str, Any], *, skip_unchanged: bool)
     """
     refuse_writing(rows.model._meta.label)
     _refuse_places(rows.model, values)
-    table, using = table_of(rows.model), rows.db
+    model: Any = rows.model
+    table, using = table_of(model), rows.db
     # Refuses what cannot be, whether there are rows or not.
-    rows.query.chain(UpdateQuery).add_update_values(values)
+    _updating(rows).add_update_values(values)
     with transaction.atomic(using=using, savepoint=False):
         held = hold(rows.filter(_changing(rows.model, values)) if skip_unchanged else rows)
         demote_held(table.model, held, using)
@@ -69,7 +70,7 @@ def _changing(model: type[Model], values: dict[str, Any]) -> Q:
     for name, value in values.items():
         field: Any = model._meta.get_field(name)
         if isinstance(value, Model):
-            value = value.prepare_database_save(field)  # type: ignore[attr-defined]  # noqa: PLW2901
+            value = value.prepare_database_save(field)  # noqa: PLW2901
         wanted = value if hasattr(value, "resolve_expression") else Value(value, field)
         found |= Q(Differ(F(field.attname), wanted))
     return found
@@ -81,7 +82,7 @@ def _copy(table: Table, rows: QuerySet[Any], keys: list[Any], values: dict[str, 
     if not table.makes_keys:
         _copy_by_hand(table, rows, keys, values)
         return
-    query = rows.query.chain(UpdateQuery)
+    query = _updating(rows)
     stamps = {
         "stack_number": F("stack_number") + 1,
         "stack_latest": True,
@@ -92,6 +93,11 @@ def _copy(table: Table, rows: QuerySet[Any], keys: list[Any], values: dict[str, 
     }
     query.add_update_values({**stamps, **values})
     table.copy(query, keys, rows.db)
+
+
+def _updating(rows: QuerySet[Any]) -> Any:
+    """Return the query that updates rows."""
+    return rows.query.chain(UpdateQuery)
 
 
 def _copy_by_hand(
@@ -137,10 +143,9 @@ def create(
     """
     joining = [obj for obj in objs if not begins(obj)]
     _refuse_conflicts(joining, *conflicts)
-    model = type(objs[0]) if objs else None
-    if model is None:
+    if not objs:
         return
-    table = table_of(model)
+    table = table_of(objs[0]._meta.concrete_model)
     groups = dict.fromkeys(obj.stack_group_uuid for obj in joining)
     saved = {id(obj): obj.pk for obj in objs if not obj._state.adding}
     with unless_refused(objs):
@@ -247,13 +252,15 @@ def _fields_to_update(
         raise ValueError("bulk_update() can only be used with concrete fields.")
     _refuse_places(model, [field.name for field in fields])
     for obj in objs:
-        obj._prepare_related_fields_for_save(operation_name="bulk_update", fields=fields)
+        obj._prepare_related_fields_for_save(  # noqa: SLF001 - as Django's own does
+            operation_name="bulk_update", fields=fields
+        )
     return fields
 
 
 def _read(table: Table, held: dict[Any, Place], using: str) -> dict[Any, Any]:
-    """Return latest versions by stack."""
-    rows = all_rows(table.model, using)
+    """Return latest versions, which are locked, by stack."""
+    rows = all_rows(table.model, using).select_for_update()
     keys = [place.pk for place in held.values()]
     read = (row for part in parts(keys) for row in rows.filter(pk__in=part))
     return {row.stack_group_uuid: row for row in read}
@@ -264,14 +271,15 @@ def _set(row: Any, obj: Any, fields: Iterable[Any], using: str) -> None:
     given = [(field, getattr(obj, field.attname)) for field in fields]
     expressions = expressions_of(given)
     if expressions:
-        before = evaluated(all_rows(type(row), using).filter(pk=row.pk), expressions)
+        locked = all_rows(type(row), using).filter(pk=row.pk).select_for_update()
+        before = evaluated(locked, expressions)
     for field, value in given:
         known = field.attname not in expressions
         setattr(row, field.attname, value if known else getattr(before, f"hr_{field.attname}"))
 
 
 def _differ(row: Any, before: Any) -> bool:
-    fields = own_fields(type(row))
+    fields = own_fields(row._meta.concrete_model)
     return any(not same(value_of(row, field), value_of(before, field)) for field in fields)
 
 

@@ -13,8 +13,7 @@ from django.utils.timezone import is_naive, make_aware
 
 from handleref.stacks.base import all_rows, is_stack, stamp_fields
 from handleref.stacks.context import recording
-from handleref.stacks.dialects import become_writer
-from handleref.stacks.locking import only, parts
+from handleref.stacks.locking import hold, parts
 from handleref.versions.base import Version
 from handleref.versions.keepers import Keeper
 from handleref.versions.lookups import differing, named_like
@@ -172,7 +171,7 @@ class StackKeeper(Keeper):
         return StackVersion(self, model, row)
 
     def changing(self, rows: QuerySet[Any], field: str) -> QuerySet[Any]:
-        model = rows.model
+        model: Any = rows.model
         known = fields_of(model)
         if field not in known or field in stamp_fields(model):
             return rows.none()
@@ -181,7 +180,8 @@ class StackKeeper(Keeper):
         return differing(self, rows, all_rows(model, rows.db), known[field])
 
     def searched(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-        return named_like(rows, text, without=stamp_fields(rows.model))
+        model: Any = rows.model
+        return named_like(rows, text, without=stamp_fields(model))
 
     def existing(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows
@@ -206,9 +206,13 @@ class StackKeeper(Keeper):
     def find(
         self, model: type[Model], object_id: Any, *, using: str | None = None, lock: bool = False
     ) -> Model | None:
-        latest = self.objects(model, using).filter(stack_group_uuid=object_id)
-        found: Model | None = _locked(latest) if lock else latest.first()
-        return found
+        rows = self.objects(model, using)
+        latest = rows.filter(stack_group_uuid=object_id)
+        if lock:
+            held = [place.pk for place in hold(latest).values()]
+            latest = rows.filter(pk__in=held).select_for_update()
+        # Not first(), which would order what needs no order.
+        return next(iter(latest), None)
 
     def recording(self, user: Any = None, comment: Text = "") -> AbstractContextManager[Any]:
         return recording(user, comment)
@@ -216,7 +220,15 @@ class StackKeeper(Keeper):
     def check_restorable(self, obj: Model) -> None:
         """Do nothing: a stack is not deleted with what it refers to."""
 
+    def insert(self, obj: Any, version: Version) -> None:
+        """Begin a stack of which no version is left anew, under its name."""
+        obj.stack_group_uuid = version.object_id
+        super().insert(obj, version)
+
     def mark_reverted(self, obj: Any, version: Version) -> None:
+        if version.row.stack_number >= obj.stack_number:
+            # Of a stack that begins anew, it is not in the history.
+            return
         obj.stack_reverted_from = version.row.stack_number
         rows = all_rows(type(obj), obj._state.db).filter(pk=obj.pk)
         rows.update(stack_reverted_from=obj.stack_reverted_from)
@@ -226,24 +238,6 @@ class StackKeeper(Keeper):
         latest = self.find(type(obj), obj.stack_group_uuid, using=using)
         obj.pk = latest.pk if latest else obj.pk
         obj.refresh_from_db(using=using)
-
-
-def _locked(latest: QuerySet[Any]) -> Any:
-    """Return the latest version of a stack, locked, or None for one without versions.
-
-    READ COMMITTED: the row that was waited for may not be the latest any more. It is locked by
-    its key: on MariaDB an insert waits for those who wait at the index of latest versions.
-    """
-    become_writer(latest.model, latest.db)
-    rows = all_rows(latest.model, latest.db).select_for_update()
-    seen = None
-    while (found := latest.first()) and found.pk != seen:
-        locked = rows.filter(pk=found.pk).first()
-        if locked and locked.stack_latest:
-            return locked
-        seen = found.pk
-    # Twice the same, and not the latest: the transaction sees no more than when it began.
-    return found and latest.select_for_update().first()
 
 
 def _linked(model: type[Model]) -> Any:
@@ -271,4 +265,5 @@ def _linking(rows: QuerySet[Any], field: Any) -> QuerySet[Any]:
         return Exists(links.filter(~Exists(same), (own, OuterRef(first))))
 
     changed = only("pk", "hr_before") | only("hr_before", "pk")
-    return known.filter(Q(changed), hr_before__isnull=False)
+    found: QuerySet[Any] = known.filter(Q(changed), hr_before__isnull=False)
+    return found

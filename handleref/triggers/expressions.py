@@ -165,7 +165,7 @@ class Crosses(Bound):
 
     :ivar table: the table.
     :ivar within: the column that rows of one sequence have in common.
-    :ivar order: the column that numbers them; an index has both.
+    :ivar order: the column that numbers them, from 1; an index has both.
     :ivar start: the column where the period begins.
     :ivar end: that where it ends, NULL for never.
     """
@@ -182,7 +182,9 @@ class Crosses(Bound):
         (start, end), (new_start, new_end) = names, new
         before = self._nearest(dialect, "<", "DESC", f"{end} IS NULL OR {end} > {new_start}")
         after = self._nearest(dialect, ">", "ASC", f"{new_end} IS NULL OR {start} < {new_end}")
-        return f"({before} OR {after})"
+        # Nothing is before the first one: to look there, MariaDB locks the row of another sequence.
+        number = dialect.column(NEW, self.order)
+        return f"(({number} > 1 AND {before}) OR {after})"
 
     def _nearest(self, dialect: Bodies, compared: str, direction: str, condition: str) -> str:
         """Return whether the row next to it meets a condition, NULL if there is none."""

@@ -12,7 +12,8 @@ from handleref.versions.state import target_of
 if TYPE_CHECKING:
     from django.db.models import Model
 
-    Relation = tuple[type[Model], str]
+    # The model, the attribute that the keys are of, and what else narrows its rows.
+    Relation = tuple[type[Model], str, tuple[tuple[str, Any], ...]]
 
 
 class Labels:
@@ -35,8 +36,8 @@ class Labels:
     def load(self) -> None:
         """Read the names that were asked for."""
         for relation, keys in self._wanted.items():
-            model, name = relation
-            rows = model._base_manager.using(self.using).filter((f"{name}__in", keys))
+            model, name, conditions = relation
+            rows = model._base_manager.using(self.using).filter((f"{name}__in", keys), *conditions)
             # Names often tell of a parent, which would cost a query each.
             if parents := [field.name for field in model._meta.fields if field.remote_field]:
                 rows = rows.select_related(*parents)
@@ -66,4 +67,10 @@ NO_LABELS = Labels()
 
 
 def _relation(field: ForeignKey[Any, Any] | ManyToManyField[Any, Any]) -> Relation:
-    return field.remote_field.model, target_of(field).attname
+    target = target_of(field)
+    return field.remote_field.model, target.attname, () if target.unique else _conditions(field)
+
+
+def _conditions(field: Any) -> tuple[tuple[str, Any], ...]:
+    """Return what tells the row that is meant from others with the same key."""
+    return tuple(dict(field.get_extra_descriptor_filter(None)).items())

@@ -7,9 +7,14 @@ from django.db.models import Count, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from handleref.admin import HandleRefAdmin, VersionAdmin
+from handleref.admin import (
+    AbstractStackStoreAdmin,
+    HandleRefAdmin,
+    PointInTimeAdmin,
+    VersionAdmin,
+)
 from handleref.models import live
-from testproj.airports.models import Airport, Country, Note
+from testproj.airports.models import Airport, Country, Note, Notice, Position
 
 
 @admin.register(Country)
@@ -63,3 +68,21 @@ class NoteAdmin(VersionAdmin, HandleRefAdmin):
         if not change:
             obj.author = request.user
         super().save_model(request, obj, form, change)
+
+
+@admin.register(Position)
+class PositionAdmin(VersionAdmin, PointInTimeAdmin):
+    """Positions: as they are, as they were, and their timelines."""
+
+    list_display = ("icao", "name", "elevation", "latitude", "longitude", "start_at", "end_at")
+    search_fields = ("=icao", "name")
+    ordering = ("icao", "start_at")
+
+
+@admin.register(Notice)
+class NoticeAdmin(AbstractStackStoreAdmin):
+    """Notices, each issue of them."""
+
+    list_display = ("icao", "text", "stack_number", "stack_created_at", "only_same_item")
+    list_display_links = ("icao",)
+    search_fields = ("=icao", "text")

@@ -25,6 +25,15 @@ class BookAdmin(PointInTimeAdmin):
     list_display = ["title", "author"]
 
 
+class TopicAdmin(PointInTimeAdmin):
+    """Asks for more while the page is written down."""
+
+    list_display = ["name", "authors"]
+
+    def authors(self, obj):
+        return ", ".join(relations.Author.objects.values_list("name", flat=True))
+
+
 class VersionedAdmin(VersionAdmin, PointInTimeAdmin):
     """The history in front."""
 
@@ -37,6 +46,7 @@ site = AdminSite(name="points")
 site.register(Article, ArticleAdmin)
 site.register(PointPage, MineAdmin)
 site.register(relations.Book, BookAdmin)
+site.register(relations.Topic, TopicAdmin)
 site.register(relations.Author, PointInTimeAdmin)
 site.register(Note, VersionedAdmin)
 site.register(Tariff, TimedAdmin)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from handleref.exceptions import PastIsReadOnlyError, RowChangedError, RowReplacedError
 from handleref.pointintime.recording import recording
 from handleref.versions.as_of import as_of
-from tests.pointintime.models import Article, Citation, Counter, Note, Section, PointPage, Verdict
+from tests.pointintime.models import Article, Citation, Counter, Note, PointPage, Section, Verdict
 from tests.pointintime.relations import Author, Book, Town
 
 pytestmark = pytest.mark.django_db
@@ -103,13 +103,17 @@ class TestCreating:
         [
             (
                 {"ignore_conflicts": True},
-                "bulk_create(ignore_conflicts=True) does not tell the keys of the new rows of"
-                " pointintime_tests.Article. Look up which are there, and leave those out.",
+                (
+                    "bulk_create(ignore_conflicts=True) does not tell the keys of the new rows of"
+                    " pointintime_tests.Article. Look up which are there, and leave those out."
+                ),
             ),
             (
                 {"update_conflicts": True, "update_fields": ["header"], "unique_fields": ["id"]},
-                "bulk_create(update_conflicts=True) would overwrite pointintime_tests.Article rows"
-                " and keep no versions. Look up which are there, and bulk_update() those.",
+                (
+                    "bulk_create(update_conflicts=True) would overwrite pointintime_tests.Article"
+                    " rows and keep no versions. Look up which are there, and bulk_update() those."
+                ),
             ),
         ],
         ids=["ignored", "updated"],
@@ -268,9 +272,9 @@ class TestUpdating:
 
         for write, words in (
             (lambda: rows[:1].update(header="x"), "Cannot update a query once a slice"),
-            (lambda: rows[:1].delete(), "Cannot use 'limit' or 'offset' with delete()."),
+            (rows[:1].delete, "Cannot use 'limit' or 'offset' with delete()."),
             (lambda: rows.distinct("header").delete(), "Cannot call delete() after .distinct("),
-            (lambda: rows.values("header").delete(), "Cannot call delete() after .values()"),
+            (rows.values("header").delete, "Cannot call delete() after .values()"),
         ):
             with pytest.raises(TypeError) as error:
                 write()
@@ -428,8 +432,8 @@ class TestStatements:
     WRITES = {
         "update": (lambda rows: rows.update(header="x"), 4),
         "delete": (lambda rows: rows.delete(), 2),
-        "rollback_latest": (lambda rows: rows.rollback_latest(), 5),
-        "rollback_to_at": (lambda rows: rows.rollback_to_at(Article.first), 6),
+        "rollback_latest": (lambda rows: rows.rollback_latest(), 6),
+        "rollback_to_at": (lambda rows: rows.rollback_to_at(Article.first), 7),
         "purge": (lambda rows: rows.purge(), 3),
     }
 

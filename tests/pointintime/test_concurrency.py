@@ -1,49 +1,164 @@
-"""Threads that really meet: nothing is lost, and each chain of versions is without a gap."""
+"""Threads that really meet: one gapless chain of versions, whoever writes."""
 
 import random
+import threading
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Count, F, Max, Min
 
+from handleref.exceptions import RowChangedError, RowReplacedError
 from tests.pointintime.models import Article, Citation, Counter, Note, Verdict
 from tests.threads import THREADS, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Where writers queue for the whole database, fewer will do.
-TIMES = 40 if connection.features.has_select_for_update else 12
+TIMES = 200
 
 
-def sound(model, row_id, versions):
-    """Tell that an object has so many versions, each of which ends when the next one begins."""
-    rows = model.records.filter(row_id=row_id).order_by("row_version")
-    found = [*rows.values_list("row_version", "created_at", "replaced_at", "pk")]
-    assert [number for number, *_ in found] == [*range(1, versions + 1)]
-    begun = [created for _number, created, _replaced, _pk in found]
-    assert [replaced for _number, _created, replaced, _pk in found] == [*begun[1:], None]
-    assert begun == sorted({*begun})
-    assert [pk for _number, _created, replaced, pk in found if replaced is None] == [row_id]
-    return True
+def chain(obj):
+    """Return the numbers of an object's versions, and whether each ends where the next begins."""
+    rows = type(obj).records.filter(row_id=obj.pk).order_by("row_version")
+    versions = [*rows.values_list("row_version", "created_at", "replaced_at", "pk")]
+    numbers = [number for number, *_ in versions]
+    ends = [end for _number, _made, end, _pk in versions[:-1]]
+    gapless = ends == [made for _number, made, *_ in versions[1:]]
+    forward = all(end is None or made < end for _number, made, end, _pk in versions)
+    last = versions[-1]
+    return numbers, gapless and forward and last[2] is None and last[3] == obj.pk
 
 
-@pytest.mark.parametrize("model", [Article, Note], ids=["key of the database", "key of Python"])
-def test_eight_savers_of_one_object_lose_nothing(model):
-    name = "header" if model is Article else "text"
+@pytest.mark.parametrize("model", [Note, Article], ids=["alone", "with keys that stay on versions"])
+def test_eight_savers_of_one_object_lose_no_version(model):
+    name = "text" if model is Note else "header"
     obj = model.objects.create(**{name: "first"})
 
-    def work(number):
-        held = model.objects.get(pk=obj.pk)
-        for step in range(200):
-            setattr(held, name, f"{number} {step}")
-            held.save()
+    def save(number):
+        mine = model.objects.get(pk=obj.pk)
+        for n in range(TIMES):
+            setattr(mine, name, f"{number}.{n}")
+            mine.save()
 
-    together(work)
+    together(save)
 
-    assert sound(model, obj.pk, 1_601)
-    texts = [*model.records.filter(row_id=obj.pk).values_list(name, flat=True)]
-    saved = [f"{number} {step}" for number in range(THREADS) for step in range(200)]
-    assert sorted(texts) == sorted(["first", *saved])
+    assert chain(obj) == ([*range(1, THREADS * TIMES + 2)], True)
+    written = [f"{number}.{n}" for number in range(THREADS) for n in range(TIMES)]
+    assert sorted(model.records.values_list(name, flat=True)) == sorted(["first", *written])
+
+
+def test_expressions_count_every_save():
+    counter = Counter.objects.create()
+
+    def save(number):
+        for _ in range(20):
+            while True:
+                mine = Counter.objects.get(pk=counter.pk)
+                mine.number = F("number") + 1
+                try:
+                    mine.save()
+                except RowChangedError:
+                    continue
+                break
+
+    together(save)
+
+    numbers, sound = chain(counter)
+    assert (len(numbers), sound) == (THREADS * 20 + 1, True)
+    assert Counter.objects.get().number == THREADS * 20
+
+
+def test_savers_and_updaters_of_several_objects_make_chains():
+    articles = Article.objects.bulk_create([Article(header=str(n)) for n in range(3)])
+    pks = [article.pk for article in articles]
+
+    def write(number):
+        dice = random.Random(number)
+        for _ in range(15):
+            if number % 3 == 0:
+                Article.objects.get(pk=dice.choice(pks)).save()
+            elif number % 3 == 1:
+                Article.objects.filter(pk__in=dice.sample(pks, 2)).update(body=str(number))
+            else:
+                some = [*Article.objects.filter(pk__in=dice.sample(pks, 2))]
+                Article.objects.bulk_update(some, ["header"])
+
+    together(write)
+
+    assert [chain(article)[1] for article in articles] == [True] * 3
+    counts = sum(len(chain(article)[0]) for article in articles)
+    # Three save one each time; five write two.
+    assert counts == 3 + 15 * (3 + 5 * 2)
+    for article in articles:
+        numbers, _sound = chain(article)
+        assert numbers == [*range(1, len(numbers) + 1)]
+
+
+def test_rollbacks_among_savers_leave_a_chain():
+    note = Note.objects.create(text="first")
+    for _ in range(70):
+        note.save()
+
+    def write(number):
+        for _ in range(15):
+            if number % 2:
+                Note.objects.get(pk=note.pk).save()
+            else:
+                Note.objects.filter(pk=note.pk).rollback_latest()
+
+    together(write)
+
+    numbers, sound = chain(note)
+    # As many saves as rollbacks, none of which got below the first version.
+    assert (numbers, sound) == ([*range(1, 72)], True)
+
+
+def test_of_many_deletes_one_deletes():
+    article = Article.objects.create(header="one")
+    stale = [Article.objects.get() for _ in range(THREADS)]
+    counts = []
+
+    together(lambda number: counts.append(stale[number].delete()[0]))
+
+    assert sorted(counts) == [0] * (THREADS - 1) + [1]
+    assert Article.records.get().row_version == 1
+    with pytest.raises(RowReplacedError):
+        article.save()
+
+
+def test_what_is_cited_meanwhile_stays_what_it_was():
+    article = Article.objects.create(header="0")
+
+    def write(number):
+        for n in range(10):
+            if number % 2:
+                mine = Article.objects.get(pk=article.pk)
+                mine.header = f"{number}.{n}"
+                mine.save()
+            else:
+                with transaction.atomic():
+                    Citation.objects.create(article_id=article.pk)
+
+    together(write)
+
+    # Each key is on a row of the article, and those of the past are not moved together.
+    cited = Citation.objects.aggregate(
+        n=Count("pk"), ids=Count("article__row_id", distinct=True), first=Min("article__row_id")
+    )
+    assert cited == {"n": THREADS // 2 * 10, "ids": 1, "first": article.pk}
+    assert chain(article)[1]
+    newest = Citation.objects.aggregate(newest=Max("article__row_version"))["newest"]
+    assert newest <= Article.objects.get().row_version
+
+
+@pytest.mark.skipif(not connection.features.has_select_for_update, reason="has no row locks")
+def test_objects_of_others_are_not_waited_for():
+    one, other = Article.objects.create(header="1"), Article.objects.create(header="2")
+
+    with transaction.atomic():
+        one.save()
+        together(lambda number: Article.objects.get(pk=other.pk).save(), threads=2)
+
+    assert chain(other) == ([1, 2, 3], True)
 
 
 class Writer:
@@ -71,7 +186,7 @@ class Writer:
             self.roll_back,
             self.roll_back_rows,
         ]
-        for _ in range(TIMES):
+        for _ in range(30):
             self.versions += self.random.choice(ways)()
 
     def save(self):
@@ -129,42 +244,12 @@ def test_saves_updates_deletions_and_rollbacks_meet():
 
     together(lambda number: writers[number].work())
 
-    assert sound(Article, shared.pk, 1 + sum(writer.versions for writer in writers))
+    versions = 1 + sum(writer.versions for writer in writers)
+    assert chain(shared) == ([*range(1, versions + 1)], True)
     for pk, replaced in [life for writer in writers for life in writer.lives]:
         first, last = Article.records.filter(row_id=pk).order_by("row_version")
         assert (first.row_version, last.row_version, last.pk) == (1, 2, pk)
         assert first.replaced_at == last.created_at == replaced < last.replaced_at
-
-
-def test_what_the_database_reckons_is_not_lost():
-    counter = Counter.objects.create(number=0)
-
-    def work(number):
-        for _ in range(TIMES):
-            assert Counter.objects.filter(pk=counter.pk).update(number=F("number") + 1) == 1
-
-    together(work)
-
-    total = THREADS * TIMES
-    assert sound(Counter, counter.pk, total + 1)
-    rows = Counter.records.order_by("row_version")
-    assert [*rows.values_list("number", flat=True)] == [*range(total + 1)]
-
-
-def test_updates_of_all_objects_meet_in_one_order():
-    counters = Counter.objects.bulk_create([Counter(number=0) for _ in range(20)])
-    pks = [counter.pk for counter in counters]
-
-    def work(number):
-        rows = Counter.objects.order_by("-pk" if number % 2 else "pk")
-        for _ in range(TIMES // 4):
-            assert rows.update(number=F("number") + 1) == len(pks)
-
-    together(work)
-
-    total = THREADS * (TIMES // 4)
-    assert all(sound(Counter, pk, total + 1) for pk in pks)
-    assert {counter.number for counter in Counter.objects.all()} == {total}
 
 
 @pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
@@ -174,44 +259,43 @@ def test_frozen_keys_stay_on_the_version_they_were_made_with(owner_model):
 
     def save():
         held = Article.objects.get(pk=article.pk)
-        for step in range(TIMES):
+        for step in range(40):
             if step % 4:
                 held.save()
             else:
                 Article.objects.filter(pk=article.pk).update(body=str(step))
 
     def cite():
-        for _ in range(TIMES):
+        for _ in range(40):
             version = Article.objects.get(pk=article.pk)
             owner = owner_model.objects.create(article=version)
             made.append((owner.pk, version.row_version))
 
     together(lambda number: save() if number % 2 else cite())
 
-    assert sound(Article, article.pk, 1 + THREADS // 2 * TIMES)
+    assert chain(article) == ([*range(1, THREADS // 2 * 40 + 2)], True)
     found = owner_model.objects.values_list("pk", "article__row_version")
     assert sorted(found) == sorted(made)
 
 
-def test_versions_are_those_of_one_moment_while_savers_run():
-    article = Article.objects.create(header="0", body="0")
-    seen = []
+@pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
+def test_a_key_frozen_in_a_transaction_stays_though_others_save_before_it_ends(owner_model):
+    article = Article.objects.create(header="1")
+    made, saved = threading.Event(), threading.Event()
 
-    def save(number):
-        held = Article.objects.get(pk=article.pk)
-        for step in range(TIMES):
-            held.header = held.body = f"{number} {step}"
-            held.save()
+    def work(number):
+        if number == 0:
+            with transaction.atomic():
+                owner_model.objects.create(article=article)
+                made.set()
+                # Where the saver has to wait for this transaction, it does not come.
+                saved.wait(1)
+        else:
+            made.wait(20)
+            Article.objects.get(pk=article.pk).save()
+            saved.set()
 
-    def look():
-        for _ in range(TIMES):
-            row = Article.objects.get(pk=article.pk)
-            before = row.created_at
-            seen.append((row.header, row.body))
-            then = [*Article.records.version(before).filter(row_id=article.pk)]
-            assert [version.header for version in then] == [row.header]
+    together(work, threads=2)
 
-    together(lambda number: save(number) if number % 2 else look())
-
-    assert all(header == body for header, body in seen)
-    assert sound(Article, article.pk, 1 + THREADS // 2 * TIMES)
+    assert chain(article) == ([1, 2], True)
+    assert owner_model.objects.get().article.row_version == 1

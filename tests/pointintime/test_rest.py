@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient, APIRequestFactory
 
 from handleref.pointintime.recording import recording
@@ -120,6 +121,12 @@ def test_a_replaced_row_has_no_address(client, article):
     assert client.get(f"/articles/{replaced.pk}/").status_code == 404
     given = {"version_at": article.early.isoformat()}
     assert client.get(f"/articles/{replaced.pk}/", given).status_code == 404
+
+
+@pytest.mark.parametrize("key", ["x", "%00", 10**30, "-1"])
+def test_what_is_no_key_is_not_found(client, article, key):
+    for given in ({}, {"version_at": article.early.isoformat()}):
+        assert client.get(f"/articles/{key}/", given).status_code == 404
 
 
 def test_what_is_deleted_is_there_in_the_past(client, article):
@@ -666,8 +673,25 @@ def test_schema_is_valid_and_free_of_warnings(tmp_path, settings):
 
     call_command("spectacular", file=str(path), validate=True, fail_on_warn=True)
 
-    schema = path.read_text(encoding="utf-8")
-    assert "PointInTimeRollbackRequest" in schema or "PointInTimeRollback" in schema
+    assert "PointInTimeRollback" in path.read_text(encoding="utf-8")
+
+
+def test_schema_tells_what_is_asked_and_answered(settings):
+    settings.ROOT_URLCONF = "tests.pointintime.rest"
+
+    paths = SchemaGenerator().get_schema(public=True)["paths"]
+
+    def asked(path):
+        return {parameter["name"] for parameter in paths[path]["get"]["parameters"]}
+
+    assert asked("/articles/") == {"active_at", "version_at"}
+    assert asked("/articles/{id}/") == {"active_at", "version_at", "id"}
+    assert asked("/books/") == {"active_at", "version_at", "ordering", "page", "search"}
+    answers = {
+        path: sorted(paths[f"/articles/{{id}}/{path}/"][method]["responses"])
+        for path, method in (("rollback", "post"), ("purge", "delete"))
+    }
+    assert answers == {"rollback": ["200"], "purge": ["204", "409"]}
 
 
 def test_options_tell_what_a_rollback_takes(client, article):

@@ -5,6 +5,8 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.pagination import CursorPagination
 from rest_framework.routers import DefaultRouter
 from rest_framework.serializers import ModelSerializer
@@ -262,3 +264,23 @@ def test_the_row_of_a_replaced_version_is_no_object(client, page):
     replaced = PointPage.records.get(row_id=page.pk, row_version=1)
 
     assert client.get(f"/points/{replaced.pk}/history/").status_code == 404
+
+
+def test_the_schema_tells_of_the_actions_without_warnings(capsys):
+    GENERATOR_STATS.reset()
+
+    schema = SchemaGenerator().get_schema(public=True)
+
+    assert not GENERATOR_STATS, capsys.readouterr().err
+    paths = {p.removeprefix("/points/") for p in schema["paths"] if p.startswith("/points/")}
+    assert paths == {
+        "",
+        "deleted/",
+        "restore/",
+        "{id}/",
+        "{id}/compare/",
+        "{id}/history/",
+        "{id}/history/{version_id}/",
+        "{id}/revert/",
+        "{id}/rollback/",
+    }

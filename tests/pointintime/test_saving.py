@@ -23,7 +23,7 @@ from handleref.exceptions import (
     RowReplacedError,
 )
 from handleref.pointintime.dialects import replaces_at_once
-from handleref.pointintime.recording import recording
+from handleref.pointintime.recording import recording, said
 from handleref.versions.as_of import as_of
 from tests.pointintime.models import Article, Citation, Counter, Note, Numbered, Tariff, Verdict
 
@@ -688,9 +688,6 @@ class TestAsync:
         users = []
 
         def look():
-            from handleref.pointintime.dialects import replaces_at_once
-from handleref.pointintime.recording import said
-
             users.append(said().user)
 
         with recording(ann):

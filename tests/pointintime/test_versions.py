@@ -1,5 +1,7 @@
 """Point-in-time rows as versions: what the contract, which is tried on one model, does not tell."""
 
+import sys
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.utils.functional import lazy
@@ -9,6 +11,7 @@ from handleref.pointintime.recording import recording
 from handleref.pointintime.versions import PointInTimeKeeper
 from handleref.versions import InstanceState, Reverter, as_of, history
 from tests.pointintime.models import Note, PointPage
+from tests.pointintime.relations import Author, Book, Quote, Review
 from tests.threads import THREADS, together
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +109,18 @@ def test_many_objects_at_once_have_versions_too(page):
     }
 
 
+def test_versions_of_one_moment_are_read_once_each_part_by_part(monkeypatch):
+    # The package's name for it is that of the function.
+    monkeypatch.setattr(sys.modules["handleref.versions.history"], "CHUNK", 10)
+    names = [f"page {number:02}" for number in range(25)]
+    PointPage.objects.bulk_create([PointPage(title=name) for name in names])
+    PointPage.objects.update(kind="n")
+
+    found = [(v.data["kind"], v.data["title"]) for v in history(PointPage)]
+
+    assert sorted(found) == sorted((kind, name) for kind in "an" for name in names)
+
+
 # What is deleted
 
 
@@ -151,6 +166,26 @@ def test_it_is_deleted_and_comes_back_any_number_of_times(page):
     ends = [row.replaced_at for row in periods]
     assert all(end <= row.created_at for end, row in zip(ends, periods[1:], strict=False))
     assert ends[-1] is None
+
+
+def test_frozen_keys_stay_on_the_version_that_was_deleted(page):
+    book = Book.objects.create(title="old", author=Author.objects.create(name="a"))
+    first = history(book).first()
+    book.title = "last"
+    book.save()
+    review, quote = Review.objects.create(book=book), Quote.objects.create(book=book)
+    book.delete()
+
+    Reverter().restore(first)
+
+    assert [
+        Review.objects.get(pk=review.pk).book.title,
+        Quote.objects.get(pk=quote.pk).book.title,
+    ] == [
+        "last",
+        "last",
+    ]
+    assert Book.objects.get(pk=book.row_id).title == "old"
 
 
 def test_what_was_purged_begins_anew_with_its_key(page):

@@ -202,3 +202,43 @@ def test_unchanged_saves_meet():
     together(work)
 
     assert sound(Quiet, quiet.stack_group_uuid, 1)
+
+
+@pytest.fixture
+def repeatable_read():
+    """Let transactions see what there was when they began, where they may still write."""
+    if connection.vendor != "mysql":
+        pytest.skip("who writes there is told to try again")
+    level = "SET SESSION TRANSACTION ISOLATION LEVEL"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{level} REPEATABLE READ")
+        yield
+        cursor.execute(f"{level} READ COMMITTED")
+
+
+@pytest.mark.parametrize("way", ["save", "update", "bulk_update", "bulk_create", "join"])
+def test_what_a_transaction_cannot_see_it_goes_on_from(repeatable_read, way):
+    counter = Counter.objects.create(name="a", count=1)
+    group = counter.stack_group_uuid
+
+    def meanwhile(number):
+        held = Counter.objects.get_latest_from_stack_group(stack_group_uuid=group)
+        held.count = 2
+        held.save()
+
+    with transaction.atomic():
+        held = Counter.objects.get()
+        together(meanwhile, threads=1)
+        held.count = F("count") + 1
+        if way == "save":
+            held.save()
+        elif way == "update":
+            assert Counter.objects.update(count=F("count") + 1) == 1
+        elif way == "bulk_update":
+            assert Counter.objects.bulk_update([held], ["count"]) == 1
+        else:
+            joining = Counter(name="a", count=3, stack_group_uuid=group)
+            Counter.objects.bulk_create([joining]) if way == "bulk_create" else joining.save()
+
+    assert sound(Counter, group, 3)
+    assert counter.latest.count == 3

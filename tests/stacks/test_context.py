@@ -137,19 +137,26 @@ class TestLateComments:
         assert [text for _user, text in said()] == ["outer", "inner", "outer", "now"]
 
     def test_after_an_error_they_are_written_as_far_as_that_can_be(self):
-        with pytest.raises(ZeroDivisionError), recording(comment=later(["why"])):
+        @recording(comment=later(["why"]))
+        def fail():
             Counter.objects.create(name="a")
             raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
 
         assert said() == [(None, "why")]
 
     def test_what_was_rolled_back_hides_no_error(self):
         StackPage.objects.create(title="a")
 
-        with pytest.raises(IntegrityError), transaction.atomic():  # noqa: SIM117
-            with recording(comment=later(["why"])):
-                Counter.objects.create(name="a")
-                StackPage.objects.create(title="a")
+        @recording(comment=later(["why"]))
+        def fail():
+            Counter.objects.create(name="a")
+            StackPage.objects.create(title="a")
+
+        with pytest.raises(IntegrityError), transaction.atomic():
+            fail()
 
         assert said() == []
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.routers import DefaultRouter
 from rest_framework.serializers import ModelSerializer
@@ -247,3 +249,23 @@ def test_what_is_no_version_is_not_found(client, page, address, key):
     assert client.get(f"/stacks/{key}/history/").status_code == 404
     body = {"version": key}
     assert client.post(f"{address}/rollback/", body, format="json").status_code == 400
+
+
+def test_the_schema_tells_of_the_actions_without_warnings(capsys):
+    GENERATOR_STATS.reset()
+
+    schema = SchemaGenerator().get_schema(public=True)
+
+    assert not GENERATOR_STATS, capsys.readouterr().err
+    paths = {p.removeprefix("/stacks/") for p in schema["paths"] if p.startswith("/stacks/")}
+    assert paths == {
+        "",
+        "deleted/",
+        "restore/",
+        "{stack_group_uuid}/",
+        "{stack_group_uuid}/compare/",
+        "{stack_group_uuid}/history/",
+        "{stack_group_uuid}/history/{version_id}/",
+        "{stack_group_uuid}/revert/",
+        "{stack_group_uuid}/rollback/",
+    }

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 PER_PAGE = 50
 # In units of the picture: what is drawn in, around it, and no closer than.
 WIDTH, HEIGHT = 640, 240
-LEFT, TOP, RIGHT, BOTTOM = 130, 24, 12, 40
+LEFT, TOP, RIGHT, BOTTOM = 150, 24, 12, 40
 ACROSS, UP, OPEN = 26, 18, 26
 # How far apart what is written at least is.
-TEXT_ACROSS, TEXT_UP = 118, 14
+TEXT_ACROSS, TEXT_UP = 136, 14
 
 
 class Scale:

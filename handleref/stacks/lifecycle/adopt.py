@@ -131,7 +131,8 @@ def _separated(model: type[Model], using: str, size: int) -> Iterator[int]:
 
 def _execute(text: str, model: type[Model], using: str, params: Any, **parts: str) -> int:
     """Run a statement on the table of a model, and return how many rows it has written."""
-    quote, get = connections[using].ops.quote_name, model._meta.get_field
+    quote = connections[using].ops.quote_name
+    get: Any = model._meta.get_field
     columns = {
         "key": model._meta.pk.name,
         "group": "stack_group_uuid",

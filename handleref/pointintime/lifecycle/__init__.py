@@ -1,0 +1,1 @@
+"""What becomes of tables that were there before their rows were versions."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import Lag, RowNumber
 
-from handleref.events.dialects import Differ
 from handleref.events.history import key_names, rows_of
 from handleref.events.state import owner_name, tracked_links
 from handleref.triggers.fields import is_compared_as_text
+from handleref.versions.dialects import Differ
 
 if TYPE_CHECKING:
     from handleref.events.base import Event

@@ -6,15 +6,228 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections, router
+from django.db.models import (
+    CASCADE,
+    AutoField,
+    CompositePrimaryKey,
+    ForeignKey,
+    Q,
+    UniqueConstraint,
+)
 
+from handleref.pointintime import dialects
 from handleref.pointintime.as_of import MomentQuerySet
-from handleref.pointintime.base import is_point_in_time
+from handleref.pointintime.base import all_rows, is_point_in_time
+from handleref.pointintime.constraints import ValidUniqueConstraint
 from handleref.pointintime.fields import CurrentManyToManyField, FrozenForeignKey
+from handleref.pointintime.managers import RowsManager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from django.db.models import Model
+
+# Where the constraints are that every model of versions has, and which are meant.
+OWN = "hr_"
+
+
+def check_point_in_time(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check every point-in-time model of the project, and the keys that lead to them."""
+    found: list[CheckMessage] = []
+    for config in apps.get_app_configs() if app_configs is None else app_configs:
+        for model in config.get_models():
+            if is_point_in_time(model):
+                found += _check_managers(model)
+            if is_point_in_time(model) and not model._meta.proxy:
+                found += _check_table(model)
+                found += _check_key(model)
+                found += _check_fields(model)
+                found += _check_uniqueness(model)
+                found += _check_parents(model)
+            found += _check_targets(model)
+    return found
+
+
+def check_databases(databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Check what each database lacks: an extension, or what rows were to be told.
+
+    Nothing found is an error: ``migrate`` runs these checks first, and is what mends it.
+    """
+    found: list[CheckMessage] = []
+    for using in databases or ():
+        models = [m for m in apps.get_models() if _is_there(m, using)]
+        found += _check_operators(using, models)
+        for model in models:
+            found += _check_adopted(using, model)
+    return found
+
+
+def _check_table(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find what shares its rows with another table, of which it would keep no versions."""
+    for parent in model._meta.parents:
+        yield Error(
+            f"{model.__name__} has a part of its rows in the table of {parent._meta.label}.",
+            hint=f"Make {parent.__name__} abstract, or refer to it by a foreign key.",
+            obj=model,
+            id="handleref.E024",
+        )
+
+
+def _check_key(model: type[Model]) -> Iterator[CheckMessage]:
+    key: Any = model._meta.pk
+    made = isinstance(key, AutoField) or key.has_default() or key.has_db_default()
+    if isinstance(key, CompositePrimaryKey) or not made:
+        yield Error(
+            f"Nobody makes keys for the replaced rows of {model.__name__}: its primary key"
+            f" {key.name} is given by hand.",
+            hint="Give the field a default that makes new keys, or let Django make the key.",
+            obj=model,
+            id="handleref.E024",
+        )
+
+
+def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:
+    if not isinstance(model._base_manager, RowsManager):
+        yield Error(
+            f"The base manager {model._meta.base_manager_name!r} is none for rows that are"
+            " versions: related writes would keep none.",
+            hint="Remove base_manager_name from its Meta.",
+            obj=model,
+            id="handleref.E024",
+        )
+    for manager in model._meta.managers:
+        if not isinstance(manager, RowsManager):
+            yield Warning(
+                f"The manager {manager.name} shows replaced rows among the others, and what it"
+                " writes keeps no versions.",
+                hint=f"Write {manager.name} = PointInTimeManager.from_queryset(…)(), with a"
+                " PointInTimeQuerySet.",
+                obj=model,
+                id="handleref.W023",
+            )
+
+
+def _check_fields(model: type[Model]) -> Iterator[CheckMessage]:
+    for field in model._meta.local_fields:
+        if field.primary_key or not field.unique:
+            continue
+        if field.is_relation:
+            yield Error(
+                f"A {type(field).__name__} that is unique is so among all rows: those that are"
+                " replaced have the same.",
+                hint="Make it a CurrentOneToOneField.",
+                obj=field,
+                id="handleref.E021",
+            )
+        else:
+            yield Error(
+                "The field is unique among all rows: those that are replaced have the same.",
+                hint="Leave unique out, and add to Meta.constraints:"
+                f' CurrentUniqueConstraint(fields=["{field.name}"], name="…").',
+                obj=field,
+                id="handleref.E020",
+            )
+
+
+def _check_uniqueness(model: type[Model]) -> Iterator[CheckMessage]:
+    for names in model._meta.unique_together:
+        yield _unique(model, "unique_together", names)
+    for constraint in model._meta.constraints:
+        strange = isinstance(constraint, UniqueConstraint) and not constraint.name.startswith(OWN)
+        # The condition of a CurrentUniqueConstraint names it too.
+        if strange and "replaced_at" not in _names(constraint.condition):  # type: ignore[attr-defined]
+            yield _unique(model, f"The constraint {constraint.name!r}", constraint.fields)  # type: ignore[attr-defined]
+
+
+def _unique(model: type[Model], what: str, names: Iterable[str]) -> CheckMessage:
+    return Error(
+        f"{what} is for all rows: those that are replaced have the same.",
+        hint=f'Write in Meta.constraints: CurrentUniqueConstraint(fields={[*names]}, name="…").',
+        obj=model,
+        id="handleref.E022",
+    )
+
+
+def _names(condition: Any) -> Iterator[str]:
+    """Yield the names of the fields in a condition."""
+    children: list[Any] = condition.children if isinstance(condition, Q) else []
+    for child in children:
+        yield from _names(child) if isinstance(child, Q) else (child[0].partition("__")[0],)
+
+
+def _check_parents(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find parents that take the past of their children along."""
+    for field in model._meta.local_fields:
+        if isinstance(field, ForeignKey) and field.remote_field.on_delete is CASCADE:
+            parent: Any = field.remote_field.model
+            if not isinstance(parent, str) and not is_point_in_time(parent):
+                yield Warning(
+                    f"Deleting a {parent._meta.label} really deletes its {model._meta.label}"
+                    " rows, with all that they ever were.",
+                    hint="Write on_delete=PROTECT, or silence this.",
+                    obj=field,
+                    id="handleref.W022",
+                )
+
+
+def _check_targets(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find keys that lead to something other than a row's own key."""
+    fields: list[Any] = model._meta.local_fields
+    for field in fields:
+        target: Any = field.remote_field.model if isinstance(field, ForeignKey) else None
+        if isinstance(target, str) or target is None or not is_point_in_time(target):
+            continue
+        if not field.target_field.primary_key:
+            yield Error(
+                f"The key leads to {target._meta.label}.{field.target_field.name}, which replaced"
+                " rows have as well.",
+                hint="Leave to_field out: the current row keeps its primary key.",
+                obj=field,
+                id="handleref.E023",
+            )
+
+
+def _is_there(model: type[Model], using: str) -> bool:
+    """Tell whether a database has the table of a point-in-time model, as it should be."""
+    if not is_point_in_time(model) or model._meta.proxy or not model._meta.managed:
+        return False
+    if not router.allow_migrate_model(using, model):
+        return False
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        if model._meta.db_table not in connection.introspection.table_names(cursor):
+            return False
+        found = connection.introspection.get_table_description(cursor, model._meta.db_table)
+    return "row_id" in {column.name for column in found}
+
+
+def _check_operators(using: str, models: Iterable[type[Model]]) -> Iterator[CheckMessage]:
+    wanted = [
+        model._meta.label
+        for model in models
+        if any(isinstance(each, ValidUniqueConstraint) for each in model._meta.constraints)
+    ]
+    if wanted and dialects.lacks_operators(connections[using]):
+        yield Warning(
+            f"{using!r} has no extension btree_gist, which valid_unique of {', '.join(wanted)}"
+            " needs.",
+            hint="Put BtreeGistExtension() of django.contrib.postgres.operations before the"
+            " constraint in its migration, or let somebody run CREATE EXTENSION btree_gist.",
+            obj=using,
+            id="handleref.W024",
+        )
+
+
+def _check_adopted(using: str, model: type[Model]) -> Iterator[CheckMessage]:
+    if all_rows(model, using).filter(row_id=None).exists():
+        yield Warning(
+            f"{model._meta.label} has rows in {using!r} that were there before it was a"
+            " PointInTimeModel, and belong to no object yet.",
+            hint=f"manage.py handleref_pointintime adopt {model._meta.label} --database {using}",
+            obj=model,
+            id="handleref.W025",
+        )
 
 
 def check_relations(app_configs: Any = None, **_: Any) -> list[CheckMessage]:

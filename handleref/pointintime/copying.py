@@ -48,6 +48,11 @@ class Table:
         """The fields that are written into a new row."""
         return [f for f in self.fields if not (self.makes_keys and f is self.key)]
 
+    @cached_property
+    def frozen(self) -> list[Any]:
+        """The fields that stay on the version they were given."""
+        return [field for field in self.fields if getattr(field, "is_frozen", False)]
+
     def new_key(self, connection: BaseDatabaseWrapper) -> Any:
         """Return a key for a row, as the database takes it; not where that makes them."""
         return self.key.get_db_prep_save(self.key.get_default(), connection)

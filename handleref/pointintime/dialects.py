@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,6 +19,46 @@ def become_writer(connection: BaseDatabaseWrapper, table: str, column: str) -> N
         sql = BECOME_WRITER.format(table=quote(table), column=quote(column))
         with connection.cursor() as cursor:
             cursor.execute(sql)
+
+
+# As a row is locked by whoever refers to it.
+SHARE = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
+
+
+def share(connection: BaseDatabaseWrapper, sql: str, params: Any) -> None:
+    """Read rows, and lock them against being saved, where rows are locked."""
+    if connection.vendor in SHARE:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{sql} {SHARE[connection.vendor]}", params)
+
+
+# The key of a version, as it is written, and the row locked so that it does not move meanwhile;
+# the current row first, as those do who save it: else each would wait for the other.
+NOW_OR_THEN = (
+    "CASE WHEN (SELECT {version} FROM {table} WHERE {key} = {of}{lock}) = {number} THEN {of}"
+    " ELSE (SELECT {key} FROM {table} WHERE {row_id} = {of} AND {version} = {number}{lock}) END"
+)
+# MariaDB reads what it can before it runs anything, and locks what it reads; it looks into the
+# table that it writes only in a subquery of a subquery.
+NOW_THEN = (
+    "(SELECT hr_key FROM (SELECT hr_then.{key} AS hr_key FROM {table} hr_now"
+    " STRAIGHT_JOIN {table} hr_then"
+    " ON hr_then.{row_id} = hr_now.{row_id} AND hr_then.{version} = {number}"
+    " WHERE hr_now.{key} = {of} LIMIT 1) hr_version)"
+)
+
+
+def key_lock(connection: BaseDatabaseWrapper) -> str:
+    """Return what locks a row whose key is written, where foreign keys are not checked at once.
+
+    Elsewhere they are, and that locks it.
+    """
+    return " FOR KEY SHARE" if connection.vendor == "postgresql" else ""
+
+
+def written_key(connection: BaseDatabaseWrapper) -> str:
+    """Return a template for the key of a version, as it is written."""
+    return NOW_THEN if connection.vendor == "mysql" else NOW_OR_THEN
 
 
 # A version in one statement. The row is locked and read first, since both others draw from

@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Expression
 
+from handleref.pointintime.dialects import key_lock, written_key
+
 if TYPE_CHECKING:
+    from typing import Self
+
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models.sql.compiler import SQLCompiler
 
 SQL = tuple[str, tuple[Any, ...]]
+
+VERSION = (
+    "(SELECT {key} FROM (SELECT {key} FROM {table}"
+    " WHERE {row_id} = {of} AND {version} = {number} LIMIT 1) hr_version)"
+)
 
 
 class VersionKey(Expression):
@@ -18,49 +27,82 @@ class VersionKey(Expression):
 
     :param model: a point-in-time model.
     :param row_id, row_version: which version of which object.
-    :param otherwise: the key where there is no such version; NULL by default.
     """
 
     contains_aggregate = False
     contains_over_clause = False
     contains_column_references = False
 
-    def __init__(
-        self, model: type[Any], row_id: Any, row_version: int, otherwise: Any = None
-    ) -> None:
+    def __init__(self, model: type[Any], row_id: Any, row_version: int) -> None:
         super().__init__(output_field=model._meta.pk)
         self.model = model
         self.row_id = row_id
         self.row_version = row_version
-        self.otherwise = otherwise
 
-    def resolve_expression(self, *args: Any, **kwargs: Any) -> VersionKey:
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> Self:
         """Return the expression itself: it refers to nothing of the query."""
         return self
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
         """Return a subquery, which a query of the same table may have too."""
+        of, params = self.literal(self.row_id, connection)
+        return VERSION.format(of=of, number=int(self.row_version), **self.names(connection)), params
+
+    def names(self, connection: BaseDatabaseWrapper) -> dict[str, str]:
+        """Return the names of the table and of its columns, quoted."""
         options: Any = self.model._meta
         quote = connection.ops.quote_name
-        key, row_id, version = (
-            quote(options.get_field(name).column)
-            for name in (options.pk.name, "row_id", "row_version")
-        )
-        of, params = self._literal(self.row_id, connection)
-        # MariaDB refuses to look into the table that it writes, unless in a subquery of one.
-        sql = (
-            f"(SELECT {key} FROM (SELECT {key} FROM {quote(options.db_table)}"
-            f" WHERE {row_id} = {of} AND {version} = {int(self.row_version)} LIMIT 1) hr_version)"
-        )
-        if self.otherwise is None:
-            return sql, params
-        otherwise, more = self._literal(self.otherwise, connection)
-        return f"COALESCE({sql}, {otherwise})", (*params, *more)
+        return {
+            "table": quote(options.db_table),
+            "key": quote(options.pk.column),
+            "row_id": quote(options.get_field("row_id").column),
+            "version": quote(options.get_field("row_version").column),
+        }
 
-    def _literal(self, key: Any, connection: BaseDatabaseWrapper) -> SQL:
+    def literal(self, key: Any, connection: BaseDatabaseWrapper) -> SQL:
         """Return a key for SQL; a number as it is: Django counts one parameter for a value."""
         value = self.model._meta.pk.get_db_prep_value(key, connection)
         return (str(value), ()) if type(value) is int else ("%s", (value,))
+
+
+class WrittenKey(VersionKey):
+    """The same, as it is written.
+
+    :param otherwise: the key where there is no such version.
+    """
+
+    def __init__(self, model: type[Any], row_id: Any, row_version: int, otherwise: Any) -> None:
+        super().__init__(model, row_id, row_version)
+        self.otherwise = otherwise
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
+        """Return SQL that locks the row, so that it does not move meanwhile."""
+        template = written_key(connection)
+        of, params = self.literal(self.row_id, connection)
+        otherwise, more = self.literal(self.otherwise, connection)
+        sql = template.format(
+            of=of,
+            number=int(self.row_version),
+            lock=key_lock(connection),
+            **self.names(connection),
+        )
+        return f"COALESCE({sql}, {otherwise})", (*params * template.count("{of}"), *more)
+
+
+class GivenKey(VersionKey):
+    """A key that was given by itself, as it is written."""
+
+    def __init__(self, model: type[Any], key: Any) -> None:
+        super().__init__(model, key, 0)
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
+        """Return the key; where that would not lock the row, SQL that does."""
+        of, params = self.literal(self.row_id, connection)
+        lock, names = key_lock(connection), self.names(connection)
+        if not lock:
+            return of, params
+        row = "SELECT {key} FROM {table} WHERE {key} = ".format(**names) + of
+        return f"COALESCE(({row}{lock}), {of})", params * 2
 
 
 class Unread:

@@ -29,7 +29,7 @@ from handleref.pointintime.descriptors import (
     given,
     note,
 )
-from handleref.pointintime.expressions import Kept, Unread, VersionKey
+from handleref.pointintime.expressions import GivenKey, Kept, Unread, WrittenKey
 from handleref.pointintime.lookups import FrozenExact, FrozenIn, version_of
 
 if TYPE_CHECKING:
@@ -196,19 +196,19 @@ class FrozenForeignKey(OwnForeignKey):
 
         The key that an instance holds may be that of a later version by now.
         """
-        versions = given(model_instance)
-        key = getattr(model_instance, self.attname)
-        if self.attname not in versions:
-            new = add or model_instance._state.adding
-            return super().pre_save(model_instance, add) if new else Unread(Kept(self))
-        if key is None or (version := self._version(model_instance, add)) is None:
+        key = super().pre_save(model_instance, add)
+        new = add or model_instance._state.adding
+        if not new and self.attname not in given(model_instance):
+            return Unread(Kept(self))
+        if key is None or hasattr(key, "resolve_expression"):
             return key
+        version = self._version(model_instance, add)
         model: Any = self.related_model._meta.concrete_model
-        return Unread(VersionKey(model, *version, otherwise=key))
+        return Unread(GivenKey(model, key) if version is None else WrittenKey(model, *version, key))
 
     def _version(self, instance: Model, add: bool) -> Version:
         """Return which version was set; one that is known by its key alone is looked up."""
-        version = given(instance)[self.attname]
+        version = given(instance).get(self.attname)
         key, cached = vars(instance)[self.attname], self.get_cached_value(instance, default=None)
         if version is None and cached is not None and cached.pk == key:
             version = version_of(cached)

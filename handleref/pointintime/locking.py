@@ -14,7 +14,7 @@ from django.utils.timezone import now
 from handleref.exceptions import RowChangedError, RowReplacedError, StaleRowError
 from handleref.pointintime.base import all_rows, frozen_relations, parts_of
 from handleref.pointintime.copying import later, table_of
-from handleref.pointintime.dialects import become_writer
+from handleref.pointintime.dialects import become_writer, share
 from handleref.pointintime.recording import said
 
 if TYPE_CHECKING:
@@ -96,6 +96,21 @@ class Held:
         rows.update(**{frozen.attname: Subquery(replaced.values("pk"))})
 
 
+def hold_targets(rows: QuerySet[Any]) -> None:
+    """Lock the versions that frozen keys of rows are on, before the rows themselves.
+
+    Whoever saves one of them moves the keys that are on it, and so waits for these rows;
+    which would wait for that one, when what they were is inserted.
+    """
+    connection = connections[rows.db]
+    fields = table_of(rows.model).frozen if connection.features.has_select_for_update else []
+    held = [*zip(*rows.values_list(*(f.attname for f in fields)), strict=True)] if fields else []
+    for each, keys in zip(fields, held, strict=False):
+        for part in parts_of([*{*keys} - {None}]):
+            targets = all_rows(each.related_model, rows.db).filter(pk__in=part).order_by("pk")
+            share(connection, *targets.values("pk").query.get_compiler(rows.db).as_sql())
+
+
 @contextmanager
 def holding(
     lock: Callable[..., Held],
@@ -133,6 +148,7 @@ def hold(rows: QuerySet[Any], verb: str, *, deleted: bool = False) -> Held:
     table, connection = table_of(model), connections[rows.db]
     become_writer(connection, table.name, table.key.column)
     locked = _lockable(rows).order_by("pk").select_for_update()
+    hold_targets(_lockable(rows).order_by())
     held = Held(model, rows.db)
     for key, row_id, version, made, replaced in locked.values_list(
         "pk", "row_id", "row_version", "created_at", "replaced_at"

@@ -15,7 +15,7 @@ from handleref.exceptions import StaleRowError
 from handleref.pointintime.as_of import refuse_past
 from handleref.pointintime.constraints import declare_all
 from handleref.pointintime.deletion import mark_deleted
-from handleref.pointintime.expressions import VersionKey
+from handleref.pointintime.expressions import WrittenKey
 from handleref.pointintime.fields import ModifiedByField, RowIdField
 from handleref.pointintime.history import timelines
 from handleref.pointintime.locking import hold_objects, holding
@@ -271,7 +271,7 @@ class PointInTimeModel(SavedAsVersion):
         key = super().prepare_database_save(field)
         version = version_of(self) if getattr(field, "is_frozen", False) else None
         model: Any = self._meta.concrete_model
-        return VersionKey(model, *version, otherwise=key) if version else key
+        return WrittenKey(model, *version, key) if version else key
 
 
 def prepare(sender: type[models.Model], **_: Any) -> None:

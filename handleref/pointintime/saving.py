@@ -10,9 +10,10 @@ from django.utils.timezone import now
 
 from handleref.exceptions import RowChangedError, RowPurgedError, RowReplacedError
 from handleref.pointintime.as_of import own_version
-from handleref.pointintime.base import BOOKKEEPING, frozen_relations
+from handleref.pointintime.base import BOOKKEEPING, all_rows, frozen_relations
 from handleref.pointintime.copying import follow, is_special, later, table_of
 from handleref.pointintime.dialects import replaces_at_once
+from handleref.pointintime.locking import hold_targets
 from handleref.pointintime.recording import checked, said
 from handleref.versions.as_of import refuse_writing
 
@@ -97,6 +98,7 @@ class Saving:
     def _step_by_step(self, rows: QuerySet[Any], key: Any, values: Any, *returning: Any) -> Any:
         """Lock the row and read it, take the time, write it anew, insert what it was."""
         connection, table = connections[rows.db], table_of(cast("type[Model]", rows.model))
+        hold_targets(all_rows(rows.model, rows.db).filter(pk=key))
         row = table.lock(connection, key)
         if row is None:
             self._refuse_purged()

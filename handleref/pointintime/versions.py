@@ -136,10 +136,10 @@ class PointInTimeKeeper(Keeper):
         return BOOKKEEPING | {f.name for f in fields if getattr(f, "auto_now", False)}
 
     def is_deleted(self, version: State) -> bool:
-        # The row of a deleted object, and no version: in it, the object was there.
-        held = version.data
-        dead = held.get("replaced_at") is not None and _is_place(version.model, held)
-        return dead and not isinstance(version, PointInTimeVersion)
+        # In a version the object was there; the row of a deleted one may be held by an instance.
+        if isinstance(version, PointInTimeVersion):
+            return False
+        return version.data.get("replaced_at") is not None and _is_place(version)
 
     def objects(self, model: type[Model], using: str | None = None) -> QuerySet[Any]:
         return all_rows(model, using or router.db_for_write(model)).filter(CURRENT)
@@ -191,8 +191,11 @@ def _revive(obj: Any, held: list[Any], using: str) -> None:
     block = said()
     connection, table = connections[using], table_of(model)
     old = {name: table.python(connection, name, held[place]) for name, place in table.place.items()}
+    name = f"{obj._meta.label} {obj.pk}"
+    if old["row_id"] != obj.pk:
+        raise RevertError(f"{name} cannot be recovered: a row of {old['row_id']} has its key.")
     if old["replaced_at"] is None:
-        raise RevertError(f"{obj._meta.label} {obj.pk} is not deleted, so it cannot be recovered.")
+        raise RevertError(f"{name} is not deleted, so it cannot be recovered.")
     obj.row_id, obj.row_version = obj.pk, old["row_version"] + 1
     obj.created_at, obj.replaced_at = later(now(), old["replaced_at"]), None
     obj.modified_by, obj.change_comment = block.user, str(block.comment)
@@ -210,10 +213,10 @@ def _columns(model: type[Model]) -> dict[str, Field[Any, Any]]:
     return {name: field for name, field in fields if not isinstance(field, ManyToManyField)}
 
 
-def _is_place(model: type[Model], values: Mapping[str, Any]) -> bool:
+def _is_place(state: State) -> bool:
     """Tell whether a row is the one that has the object's key."""
-    key: Any = model._meta.pk
-    return bool(values[key.name] == values["row_id"])
+    key: Any = state.model._meta.pk
+    return bool(state.data[key.name] == state.data["row_id"])
 
 
 def _row(obj: Model) -> PointInTimeModel:

@@ -50,13 +50,13 @@ class Version(State, ABC):
 
     @property
     def id(self) -> Any:
-        """The keeper's key of the version."""
+        """What names the version among those of its model: the key of its row, or a text."""
         return self.row.pk
 
     @property
     @abstractmethod
     def object_id(self) -> Any:
-        """What names the object among those of its model: its primary key, typed."""
+        """What names the object among those of its model, typed: its primary key, or its stack."""
 
     @property
     @abstractmethod

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models.sql.compiler import SQLCompiler
 
-# Whether two values differ: NULL is a value like any other, and a collation that calls
-# different texts equal is not asked.
+# Whether two values differ, as triggers tell it: NULL is a value like any other, and a
+# collation that calls different texts equal is not asked.
 DIFFER = {
     "postgresql": "({0} IS DISTINCT FROM {1})",
     "sqlite": "({0} IS NOT {1} COLLATE BINARY)",

@@ -1,5 +1,9 @@
 """Models that lead to each other: plain ones, and those whose rows are versions."""
 
+import uuid
+
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
 from handleref.pointintime.as_of import MomentManager
@@ -121,4 +125,26 @@ class Quote(PointInTimeModel):
 
     book = FrozenForeignKey(Book, models.CASCADE, null=True)
     based_on = FrozenForeignKey("self", models.CASCADE, null=True, related_name="derived")
+    text = models.CharField(max_length=50)
+
+
+class Leaf(PointInTimeModel):
+    """Its keys are no numbers, and made by Django."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    text = models.CharField(max_length=50)
+    marks = GenericRelation("Mark", content_type_field="kind")
+
+
+class Pin(PointInTimeModel):
+    leaf = FrozenForeignKey(Leaf)
+    before = FrozenForeignKey("self", null=True)
+
+
+class Mark(PointInTimeModel):
+    """Leads to anything."""
+
+    kind = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.UUIDField()
+    target = GenericForeignKey("kind", "object_id")
     text = models.CharField(max_length=50)

@@ -1,17 +1,26 @@
 """Inside of as_of() querysets show a moment: their own rows, and all that they reach."""
 
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, Subquery
 
 from handleref.exceptions import PastIsReadOnlyError
 from handleref.versions import as_of
-from tests.pointintime.library import build, change, queries
-from tests.pointintime.relations import Book, BookTopic, Comment, Stock, Topic, Town
+from tests.pointintime.library import build, change, moment, queries
+from tests.pointintime.relations import (
+    Book,
+    BookTopic,
+    Comment,
+    Leaf,
+    Mark,
+    Stock,
+    Topic,
+    Town,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -227,6 +236,32 @@ def test_prefetch_related_asks_one_query_for_each_relation(the):
         ("Two", "Bob", [], [], [], ["Two"]),
     ]
     assert cover == "red"
+
+
+def test_generic_relations_show_the_moment():
+    leaf = Leaf.objects.create(text="v1")
+    mark = Mark.objects.create(target=leaf, text="a")
+    then = moment()
+    change(leaf, text="v2")
+    change(mark, text="b")
+
+    with as_of(then):
+        past = (
+            [each.text for each in Leaf.objects.get().marks.all()],
+            Mark.objects.get().target.text,
+            Mark.objects.prefetch_related("target").get().target.text,
+            Leaf.objects.filter(marks__text="a").count(),
+            Leaf.objects.filter(marks__text="b").count(),
+        )
+    present = (
+        [each.text for each in leaf.marks.all()],
+        Mark.objects.get().target.text,
+        Leaf.objects.filter(marks__text="a").count(),
+        Leaf.objects.exclude(marks__text="a").count(),
+    )
+
+    assert past == (["a"], "v1", "v1", 1, 0)
+    assert present == (["b"], "v2", 0, 1)
 
 
 # Queries ----------------------------------------------------------------------------------------
@@ -523,3 +558,24 @@ def test_a_queryset_of_the_past_does_not_write_in_the_present(the, write):
         f"pointintime_tests.Book as of {the.early.isoformat()} cannot be written: the past is"
         " only read. Make the queryset outside of as_of()."
     )
+
+
+# Settings ---------------------------------------------------------------------------------------
+
+
+def test_without_time_zones_moments_are_naive(settings):
+    settings.USE_TZ = False
+    with as_of(datetime(2026, 1, 1, 13, tzinfo=UTC)):
+        rows = Book.objects.filter(comment__text="a")
+
+    assert rows.query.moment == datetime(2026, 1, 1, 14)
+    assert "2026-01-01 14:00:00" in str(rows.query)
+
+
+@pytest.mark.skipif(not hasattr(models, "FETCH_PEERS"), reason="Django 6.1 has it")
+def test_peers_are_fetched_as_of_the_moment(the):
+    with as_of(the.early), queries(3):
+        rows = Book.objects.fetch_mode(models.FETCH_PEERS).defer("pages").order_by("pk")
+        seen = [(row.author.name, row.pages) for row in rows]
+
+    assert seen == [("Ann", 10), ("Bob", 20)]

@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from handleref.pointintime.fields import FrozenForeignKey
 from handleref.versions import as_of
 from tests.pointintime.library import change, moment, queries
-from tests.pointintime.relations import Author, Book, Quote, Review
+from tests.pointintime.relations import Author, Book, Leaf, Pin, Quote, Review
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db
 
@@ -197,6 +198,17 @@ def test_nor_does_one_that_was_refreshed(book, owner_model):
     change(owner, text="c")
 
     assert (once, frozen(owner)) == ("v1", "v1")
+
+
+def test_one_that_was_refreshed_leaves_it_where_others_set_it(book, owner_model):
+    owner = owner_model.objects.create(book=book, text="a")
+    change(book, title="v2")
+    change(reread(owner), book=book)
+
+    owner.refresh_from_db()
+    change(owner, text="b")
+
+    assert frozen(owner) == "v2"
 
 
 def test_nor_does_one_that_left_the_key_out(book, owner_model):
@@ -509,3 +521,52 @@ def test_owners_may_go_with_their_version(book):
 
     assert [*Quote.records.values_list("pk", flat=True)] == [other.pk]
     assert not Quote.records.filter(pk=quote.pk).exists()
+
+
+def test_keys_need_not_be_numbers():
+    leaf = Leaf.objects.create(text="v1")
+    old = stale(leaf)
+    pins = Pin.objects.bulk_create([Pin(leaf=leaf), Pin(leaf_id=leaf.pk)])
+    change(leaf, text="v2")
+    pins.append(Pin.objects.create(leaf=old, before=pins[0]))
+    change(pins[0], leaf=leaf)
+    pins.append(Pin.objects.create(leaf=leaf, before=pins[0]))
+    Pin.objects.filter(pk=pins[1].pk).update(leaf=old)
+    change(leaf, text="v3")
+
+    assert [reread(pin).leaf.text for pin in pins] == ["v2", "v1", "v1", "v2"]
+    assert [reread(pin).before.leaf.text for pin in pins[2:]] == ["v1", "v2"]
+    assert {*Pin.objects.filter(leaf=old)} == {*pins[1:3]}
+    assert {*Pin.objects.filter(leaf__in=[old])} == {*pins[1:3]}
+
+
+# Together ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_owners_and_objects_are_saved_at_once():
+    """Nobody waits for who waits for him, and each owner is on the version that its maker saw."""
+    author = Author.objects.create(name="Ann")
+    book = Book.objects.create(title="0", author=author)
+    quotes = [Quote.objects.create(book=book, text="") for _ in range(8)]
+
+    def work(number):
+        for turn in range(20):
+            seen = Book.objects.get()
+            if number < 3:
+                change(seen, title=f"{number}.{turn}")
+            elif number < 6:
+                change(Quote.objects.get(pk=quotes[number].pk), text=f"{turn}")
+            else:
+                with transaction.atomic():
+                    Review.objects.create(book=seen, text=seen.title)
+                    change(Quote.objects.get(pk=quotes[number].pk), book=seen, text=seen.title)
+
+    together(work)
+
+    reviews = Review.objects.values_list("text", "book__title")
+    assert [pair for pair in reviews if pair[0] != pair[1]] == []
+    made = Quote.records.filter(row_id__in=[quote.pk for quote in quotes[6:]], row_version__gt=1)
+    assert [pair for pair in made.values_list("text", "book__title") if pair[0] != pair[1]] == []
+    assert (Book.records.count(), len(reviews), made.count()) == (61, 40, 40)
+    assert {quote.book.title for quote in Quote.records.filter(text__regex="^[0-9]*$")} == {"0"}

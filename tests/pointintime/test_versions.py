@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.utils.functional import lazy
 
 from handleref.exceptions import RevertError
+from handleref.pointintime.base import all_rows
 from handleref.pointintime.recording import recording
 from handleref.pointintime.versions import PointInTimeKeeper
 from handleref.versions import InstanceState, Reverter, as_of, history
@@ -197,6 +198,21 @@ def test_what_was_purged_begins_anew_with_its_key(page):
     back = PointPage.objects.get(pk=key)
     assert told(back) == [(f"{key}.1", "two")]
     assert (back.row_id, history(back).first().reverted_from) == (key, None)
+
+
+def test_a_key_that_a_row_of_another_object_has_by_now_is_not_taken_from_it(page):
+    gone = PointPage.objects.create(title="gone")
+    version, key = history(gone).first(), gone.pk
+    gone.purge()
+    all_rows(PointPage, None).filter(row_id=page.pk, row_version=1).update(id=key)
+
+    with pytest.raises(RevertError) as error:
+        Reverter().restore(version)
+
+    assert str(error.value) == (
+        f"pointintime_tests.PointPage {key} cannot be recovered: a row of {page.pk} has its key."
+    )
+    assert [title for _id, title in told(page)] == ["two", "one"]
 
 
 @pytest.mark.django_db(transaction=True)

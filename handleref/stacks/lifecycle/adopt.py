@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, router, transaction
-from django.db.models import F, OuterRef, Subquery, Window
+from django.db.models import F, OuterRef, Q, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from handleref.commands import ignore
@@ -52,7 +52,7 @@ def adopt(
     using = using or router.db_for_write(model)
     concrete: Any = model._meta.concrete_model
     if separate is None:
-        _refuse_one_stack(waiting(concrete, using))
+        _refuse_one_stack(concrete, using)
     batches = (
         _separated(concrete, using, batch_size)
         if separate
@@ -70,11 +70,20 @@ def waiting(model: type[Model], using: str) -> QuerySet[Any]:
     return all_rows(model, using).filter(stack_number=None)
 
 
-def _refuse_one_stack(rows: QuerySet[Any]) -> None:
-    groups = rows.order_by().values_list("stack_group_uuid", flat=True).distinct()[:2]
-    if len(groups) == 1 and (count := rows.count()) > 1:
+def _refuse_one_stack(model: type[Model], using: str) -> None:
+    """Refuse to guess what rows are of which all that wait are in one stack.
+
+    Unless others of it have numbers, or there are second versions: then rows are versions.
+    """
+    rows, numbered = waiting(model, using), all_rows(model, using).exclude(stack_number=None)
+    groups = [*rows.order_by().values_list("stack_group_uuid", flat=True).distinct()[:2]]
+    if len(groups) != 1:
+        return
+    if numbered.filter(Q(stack_group_uuid=groups[0]) | Q(stack_number__gt=1)).exists():
+        return
+    if (count := rows.count()) > 1:
         raise ValueError(
-            f"All {count:,} rows of {rows.model._meta.label} without a number have one"
+            f"All {count:,} rows of {model._meta.label} without a number have one"
             " stack_group_uuid, as a migration leaves them: say whether each is a stack of its"
             " own (--separate), or all are versions of one (--together)."
         )

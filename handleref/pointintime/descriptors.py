@@ -65,7 +65,8 @@ def await_versions(instance: Model, using: str, **_: Any) -> None:
     noted = given(instance) if key_lock(connection) else {}
     for field in instance._meta.concrete_fields if noted else ():
         if version := noted.get(field.attname):
-            row = all_rows(field.related_model, using).filter(pk=version[0]).values("pk")
+            model: Any = field.related_model
+            row = all_rows(model, using).filter(pk=version[0]).values("pk")
             share(connection, *row.query.get_compiler(using).as_sql())
 
 

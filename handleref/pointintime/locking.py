@@ -103,7 +103,8 @@ def hold_targets(rows: QuerySet[Any]) -> None:
     which would wait for that one, when what they were is inserted.
     """
     connection = connections[rows.db]
-    fields = table_of(rows.model).frozen if connection.features.has_select_for_update else []
+    model: type[Model] = rows.model
+    fields = table_of(model).frozen if connection.features.has_select_for_update else []
     held = [*zip(*rows.values_list(*(f.attname for f in fields)), strict=True)] if fields else []
     for each, keys in zip(fields, held, strict=False):
         for part in parts_of([*{*keys} - {None}]):

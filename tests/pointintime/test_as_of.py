@@ -50,8 +50,8 @@ def test_a_row_holds_from_its_creation_until_it_is_replaced(the):
     moments = (first.created_at - tick, first.created_at, first.replaced_at - tick)
 
     seen = []
-    for moment in (*moments, first.replaced_at):
-        with as_of(moment):
+    for each in (*moments, first.replaced_at):
+        with as_of(each):
             seen.append([*Book.objects.filter(pk=the.one.pk).values_list("title", flat=True)])
 
     assert seen == [[], ["One"], ["One"], ["Uno"]]

@@ -16,7 +16,7 @@ from handleref.pointintime.fields import CurrentOneToOneField
 from handleref.pointintime.managers import PointInTimeManager, PointInTimeQuerySet
 from handleref.pointintime.models import PointInTimeModel
 from tests.pointintime.models import Article, Tariff
-from tests.pointintime.relations import BookLabel, Desk, Town
+from tests.pointintime.relations import BookLabel, Desk, Mark, Town
 
 LABEL = "pointintime_tests"
 
@@ -38,6 +38,7 @@ def test_the_models_of_the_suite_draw_what_they_are_odd_for():
     assert [(each.id, str(each.obj)) for each in found] == [
         ("handleref.W022", str(BookLabel._meta.get_field("label"))),
         ("handleref.W022", str(Desk._meta.get_field("town"))),
+        ("handleref.W022", str(Mark._meta.get_field("kind"))),
     ]
 
 

@@ -253,32 +253,6 @@ def test_saves_updates_deletions_and_rollbacks_meet():
 
 
 @pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
-def test_frozen_keys_stay_on_the_version_they_were_made_with(owner_model):
-    article = Article.objects.create(header="1")
-    made = []
-
-    def save():
-        held = Article.objects.get(pk=article.pk)
-        for step in range(40):
-            if step % 4:
-                held.save()
-            else:
-                Article.objects.filter(pk=article.pk).update(body=str(step))
-
-    def cite():
-        for _ in range(40):
-            version = Article.objects.get(pk=article.pk)
-            owner = owner_model.objects.create(article=version)
-            made.append((owner.pk, version.row_version))
-
-    together(lambda number: save() if number % 2 else cite())
-
-    assert chain(article) == ([*range(1, THREADS // 2 * 40 + 2)], True)
-    found = owner_model.objects.values_list("pk", "article__row_version")
-    assert sorted(found) == sorted(made)
-
-
-@pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
 def test_a_key_frozen_in_a_transaction_stays_though_others_save_before_it_ends(owner_model):
     article = Article.objects.create(header="1")
     made, saved = threading.Event(), threading.Event()

@@ -1,9 +1,26 @@
 """The app: its checks and the cursors of ``since()``."""
 
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from handleref.versions.keepers import Keeper
+
+
+@cache
+def built_in_keepers() -> tuple[Keeper, ...]:
+    """Return the keepers of rooms that are no apps: the same, however often apps are set up."""
+    from handleref.pointintime.versions import PointInTimeKeeper
+    from handleref.stacks.versions import StackKeeper
+
+    return PointInTimeKeeper(), StackKeeper()
 
 
 class HandleRefConfig(AppConfig):
@@ -17,14 +34,12 @@ class HandleRefConfig(AppConfig):
         import handleref.checks
         import handleref.references.since  # noqa: F401
         from handleref.pointintime import installation as pointintime
-        from handleref.pointintime.versions import PointInTimeKeeper
         from handleref.references.installation import create_permissions
-        from handleref.stacks.versions import StackKeeper
         from handleref.triggers import lifecycle, session
         from handleref.versions.registry import register
 
-        register(PointInTimeKeeper())
-        register(StackKeeper())
+        for keeper in built_in_keepers():
+            register(keeper)
         post_migrate.connect(create_permissions, dispatch_uid="handleref.references.permissions")
         post_migrate.connect(
             pointintime.create_permissions, dispatch_uid="handleref.pointintime.permissions"

@@ -24,7 +24,7 @@ def register(keeper: Keeper) -> Callable[[], None]:
 
     :raises ValueError: when another keeper has the name.
     """
-    if keeper.name in _keepers:
+    if _keepers.get(keeper.name, keeper) is not keeper:
         raise ValueError(f"There is a keeper called {keeper.name!r} already.")
     _keepers[keeper.name] = keeper
     pre_save.connect(refuse_save, dispatch_uid="handleref.versions.as_of")

@@ -134,7 +134,7 @@ class TestManyVersions:
             assert doomed.force_delete()[0] == 999
 
         assert Counter.objects.filter(stack_latest=True, stack_number=1).count() == 1_000
-        assert few == many and len(many) <= 11
+        assert few == many and len(many) <= 12
 
     def test_async(self):
         stack(Counter, "a")

@@ -1,5 +1,7 @@
 """Foreign keys to a stack: those that stay on a version, and those that follow the latest."""
 
+from uuid import uuid4
+
 import pytest
 from django import forms
 from django.contrib.admin import ModelAdmin, site
@@ -284,7 +286,7 @@ class TestForms:
 
         assert [*form.fields["page"].queryset] == [page]
         assert form.is_valid() and form.save().page == page
-        assert LinkForm({"name": "l", "page": "nonsense"}).errors == {
+        assert LinkForm({"name": "l", "page": str(uuid4())}).errors == {
             "page": ["Select a valid choice. That choice is not one of the available choices."]
         }
 

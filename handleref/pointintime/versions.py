@@ -147,11 +147,13 @@ class PointInTimeKeeper(Keeper):
     def find(
         self, model: type[Model], object_id: Any, *, using: str | None = None, lock: bool = False
     ) -> Model | None:
-        using = using or router.db_for_write(model)
+        rows = all_rows(model, using or router.db_for_write(model))
         if lock:
-            table = table_of(model)
-            become_writer(connections[using], table.name, table.key.column)
-        return super().find(model, object_id, using=using, lock=lock)
+            table, rows = table_of(model), rows.select_for_update()
+            become_writer(connections[rows.db], table.name, table.key.column)
+        # That of a deleted object too, so that those who bring it back do so one by one.
+        found: Model | None = rows.filter(pk=object_id).first()
+        return found if found and _row(found).replaced_at is None else None
 
     def recording(self, user: Any = None, comment: Text = "") -> AbstractContextManager[Any]:
         return recording(user, comment)

@@ -10,6 +10,7 @@ from handleref.triggers.expressions import (
     Not,
     Overlaps,
     Raw,
+    Strays,
 )
 from handleref.triggers.fields import Column
 from handleref.triggers.indexes import TriggerIndex
@@ -27,6 +28,7 @@ __all__ = [
     "Overlaps",
     "Raw",
     "Refuse",
+    "Strays",
     "Trigger",
     "TriggerIndex",
 ]

@@ -204,6 +204,37 @@ class Crosses(Bound):
 
 
 @dataclass(frozen=True)
+class Strays(Bound):
+    """Whether an update does anything but let a row be the next in its sequence, and begin later.
+
+    One that does not stray cannot run into another row, where the sequence was sound: its
+    period got shorter, and its neighbours are the same. So :class:`Crosses` need not look.
+
+    :ivar within, order, start, end: as for :class:`Crosses`.
+    """
+
+    within: str
+    order: str
+    start: str
+    end: str
+
+    def sql(self, dialect: Bodies) -> str:
+        kept = (dialect.distinct(c, as_text=False, strict=True) for c in (self.within, self.end))
+        (old_order, new_order), (old_start, new_start) = (
+            (dialect.column(OLD, column), dialect.column(NEW, column))
+            for column in (self.order, self.start)
+        )
+        moved = [f"{new_order} <> {old_order} + 1", f"{new_start} < {old_start}"]
+        return f"({' OR '.join([*moved, *kept])})"
+
+    def columns(self) -> set[str]:
+        return {self.within, self.order, self.start, self.end}
+
+    def sides(self) -> frozenset[str]:
+        return BOTH
+
+
+@dataclass(frozen=True)
 class Overlaps(Bound):
     """Whether another row with the same values has a period that overlaps the row's own.
 

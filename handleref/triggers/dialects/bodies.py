@@ -9,6 +9,7 @@ from django.core.exceptions import FieldError
 
 from handleref.triggers.base import NEW, OLD, Copy, Trigger
 from handleref.triggers.dialects.values import CONTEXT, Features
+from handleref.triggers.expressions import Every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,10 +78,16 @@ class Bodies(ABC):
 
     def condition(self, trigger: Trigger) -> str:
         """Return what must hold of the row, or an empty text."""
-        if trigger.condition is None:
-            return ""
+        return " AND ".join(self.conditions(trigger))
+
+    def conditions(self, trigger: Trigger) -> list[str]:
+        """Return the parts of it, the one that is asked first in front."""
+        condition = trigger.condition
+        if condition is None:
+            return []
+        parts = condition.parts if type(condition) is Every else (condition,)
         try:
-            return trigger.condition.sql(self)
+            return [part.sql(self) for part in parts]
         except (FieldError, TypeError, ValueError) as error:
             raise ValueError(f"The condition of {trigger}: {error}") from error
 

@@ -131,7 +131,7 @@ class MariaDB(Dialect):
             )
         else:
             action = self.insertion(trigger)
-        if condition := self.condition(trigger):
+        for condition in reversed(self.conditions(trigger)):
             action = f"IF {condition} THEN {action}; END IF"
         # Everything first, which is suspended most often.
         checks = [

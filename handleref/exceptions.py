@@ -1,6 +1,7 @@
 """The errors of handleref, under one base."""
 
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
 
 class HandleRefError(Exception):
@@ -95,6 +96,28 @@ class RowPurgedError(StaleRowError):
 
 class StackNotAdoptedError(HandleRefError):
     """A stack has rows that were there before it was one, and were not numbered yet."""
+
+
+class LatestTakenError(HandleRefError, IntegrityError):
+    """A version cannot be the latest again, since another stack has a unique value of it now.
+
+    :ivar constraint: the name of the constraint, or None if only the database knows.
+    :ivar stack: the ``stack_group_uuid`` of the version, or None.
+    :ivar other: that of the stack which has the value, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        constraint: str | None = None,
+        stack: object = None,
+        other: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+        self.stack = stack
+        self.other = other
 
 
 class PortionError(HandleRefError, ValueError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from django.db.models import CompositePrimaryKey
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 # How many keys a query lists at most: SQLite takes no more than 32,766 parameters.
 MANY = 10_000
+# Values of these types are parameters of a statement and no expressions: asked for in each save()
+# of a row that is history, where hasattr() would take its time.
+PARAMETERS = frozenset({bool, int, float, str, bytes, type(None), Decimal, UUID, date, datetime})
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

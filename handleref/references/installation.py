@@ -62,13 +62,7 @@ def add_permissions(
     if not models or not router.allow_migrate_model(using, permissions.model):
         return
     types = content_types.get_for_models(*models, for_concrete_models=False)
-    wanted = {
-        (types[model].pk, get_permission_codename(action, model._meta)): name.format(
-            model._meta.verbose_name_raw
-        )
-        for model in models
-        for action, name in actions.items()
-    }
+    wanted = _named(types, actions)
     there = permissions.filter(content_type__in=[pk for pk, _codename in wanted])
     missing = wanted.keys() - set(there.values_list("content_type_id", "codename"))
     permissions.bulk_create(
@@ -79,3 +73,14 @@ def add_permissions(
             for content_type, codename in sorted(missing)
         ]
     )
+
+
+def _named(types: Mapping[Any, Any], actions: Mapping[str, str]) -> dict[tuple[Any, str], str]:
+    """Return the names of permissions, by the key of the content type and the codename."""
+    return {
+        (content_type.pk, get_permission_codename(action, model._meta)): name.format(
+            model._meta.verbose_name_raw
+        )
+        for model, content_type in types.items()
+        for action, name in actions.items()
+    }

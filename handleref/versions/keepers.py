@@ -36,6 +36,7 @@ class Keeper(ABC):
     :cvar user: the foreign key to who made it.
     :cvar timeline: an order among the versions of all objects, as the writes were made;
         by default ``order``, which not every keeper counts across objects.
+    :cvar deletes: whether its objects can be deleted as Django does.
     """
 
     name: ClassVar[str]
@@ -44,6 +45,7 @@ class Keeper(ABC):
     date: ClassVar[str]
     user: ClassVar[str]
     timeline: ClassVar[str] = ""
+    deletes: ClassVar[bool] = True
 
     # Reading
 

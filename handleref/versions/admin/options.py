@@ -57,6 +57,9 @@ class VersionAdmin(ModelAdmin):  # type: ignore[type-arg]  # no generic at run t
 
     # Who may do what
 
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.keeper_of_versions().deletes and super().has_delete_permission(request, obj)
+
     def has_revert_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Tell whether the user may take back fields and roll back: who may change.
 

@@ -65,9 +65,6 @@ class AbstractStackStoreAdmin(VersionAdmin):
         url = self._address("changelist", query=query)
         return format_html('<a href="{}">{}</a>', url, _("only same item"))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
     def has_recover_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         # What is deleted for good leaves no version to be recovered from.
         return False

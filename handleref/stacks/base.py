@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
+from weakref import WeakSet
 
 from django.db.models import QuerySet
 
@@ -22,6 +25,36 @@ PLACE: Final = (
 )
 # That, and what is said of a version.
 BOOKKEEPING: Final = frozenset({*PLACE, "stack_user", "stack_comment"})
+
+# The names of stacks that nobody else can know of: each was made for an instance, and no row
+# was written of it. They go with whoever holds them, and so copies share what is known.
+_unwritten: WeakSet[UUID] = WeakSet()
+
+
+def new_stack() -> UUID:
+    """Return the name of a new stack, whose first version need not look for others."""
+    group = uuid4()
+    _unwritten.add(group)
+    return group
+
+
+def is_new(group: Any) -> bool:
+    """Tell whether no row can be of the stack yet."""
+    return group in _unwritten
+
+
+def known(group: Any) -> None:
+    """Let a stack be looked for from now on: a row of it is written, or somebody has its name."""
+    # What is no UUID yet may be the text of one; what is none either names no stack.
+    with suppress(ValueError):
+        _unwritten.discard(group if isinstance(group, UUID) else UUID(str(group)))
+
+
+@cache
+def names_by_chance(model: type[Model]) -> bool:
+    """Tell whether no two instances of a model get the same name of a stack by default."""
+    field: Any = model._meta.get_field("stack_group_uuid")
+    return field.default is uuid4
 
 
 @cache

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import UniqueConstraint
+from django.db.models import OuterRef, Subquery, UniqueConstraint
 
+from handleref.exceptions import LatestTakenError
 from handleref.stacks.base import all_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from django.db.models import Model
 
@@ -42,6 +43,38 @@ class LatestUniqueConstraint(UniqueConstraint):
         """Leave out the mark, which the class stands for."""
         path, args, options = super().deconstruct()
         return path, args, {**options, "fields": self.own}
+
+    def refuse_taken(
+        self, model: type[Model], keys: Iterable[Any], doomed: Collection[Any], using: str
+    ) -> None:
+        """Refuse that versions become the latest, if others have their values.
+
+        :param keys: those of the versions.
+        :param doomed: the keys of rows that will be gone by then.
+        :raises LatestTakenError: for the first of them.
+        """
+        fields: Any = [model._meta.get_field(name) for name in self.own]
+        names = [field.attname for field in fields]
+        same = all_rows(model, using).filter(**{name: OuterRef(name) for name in names})
+        others = same.exclude(stack_group_uuid=OuterRef("stack_group_uuid"))
+        heirs = all_rows(model, using).filter(pk__in=keys).order_by("pk")
+        for rivals in (others.filter(stack_latest=True), others.filter(pk__in=keys)):
+            rival = rivals.order_by("pk")
+            found = heirs.annotate(
+                hr_key=Subquery(rival.values("pk")[:1]),
+                hr_other=Subquery(rival.values("stack_group_uuid")[:1]),
+            ).exclude(hr_key=None)
+            columns = ("stack_group_uuid", "stack_number", "hr_key", "hr_other")
+            for group, number, key, other in found.values_list(*columns):
+                if key not in doomed:
+                    raise LatestTakenError(
+                        f"Version {number} of the {model._meta.label} {group} cannot be the latest"
+                        f" again: {other} has the same {', '.join(self.own)} ({self.name})."
+                        " Nothing is deleted; save the one or the other with another value first.",
+                        constraint=self.name,
+                        stack=group,
+                        other=other,
+                    )
 
     def validate(
         self,

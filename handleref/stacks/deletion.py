@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import CASCADE, DO_NOTHING, Exists, OuterRef, QuerySet
 
+from handleref.exceptions import LatestTakenError
 from handleref.stacks.base import all_rows
+from handleref.stacks.constraints import LatestUniqueConstraint
 from handleref.stacks.dialects import become_writer
 from handleref.stacks.locking import hold_stacks, parts
 from handleref.versions.as_of import refuse_writing
@@ -90,6 +92,7 @@ def force_delete(rows: QuerySet[Any], delete: Callable[[], Deleted]) -> Deleted:
 
     :param rows: the versions.
     :param delete: deletes them.
+    :raises LatestTakenError: if another stack has a unique value of what would be the latest.
     """
     refuse_writing(rows.model._meta.label)
     groups = rows.order_by().values_list("stack_group_uuid", flat=True).distinct()
@@ -97,9 +100,33 @@ def force_delete(rows: QuerySet[Any], delete: Callable[[], Deleted]) -> Deleted:
         become_writer(rows.model, rows.db)
         found = [*groups]
         hold_stacks(rows.model, groups.filter(stack_latest=True), rows.db)
+        refuse_taken(rows)
         result = delete()
         promote(rows.model, found, rows.db)
     return result
+
+
+def refuse_taken(rows: QuerySet[Any]) -> None:
+    """Refuse to delete versions if those before them cannot be the latest any more.
+
+    :raises LatestTakenError: naming the first of them.
+    """
+    model: Any = rows.model._meta.concrete_model
+    unique = [c for c in model._meta.constraints if isinstance(c, LatestUniqueConstraint)]
+    if not unique:
+        return
+    doomed = {*rows.order_by().values_list("pk", flat=True)}
+    latest = rows.order_by().filter(stack_latest=True)
+    groups = {*latest.values_list("stack_group_uuid", flat=True)}
+    heirs: dict[Any, Any] = {}
+    for part in parts(groups):
+        versions = all_rows(model, rows.db).filter(stack_group_uuid__in=part)
+        found = versions.order_by("stack_number").values_list("stack_group_uuid", "pk")
+        # The last one of each stack.
+        heirs |= {group: key for group, key in found if key not in doomed}
+    for constraint in unique:
+        for keys in parts(heirs.values()):
+            constraint.refuse_taken(model, keys, doomed, rows.db)
 
 
 def promote(model: type[Model], groups: list[Any], using: str) -> None:
@@ -116,8 +143,19 @@ def promote(model: type[Model], groups: list[Any], using: str) -> None:
         # Asked first: MariaDB would look at its own table for each row that it updates.
         while keys := [*headless.values_list("pk", flat=True)]:
             # Fewer, if somebody deletes one of them just now: then the one before is meant.
-            if everything.filter(pk__in=keys).update(stack_latest=True) == len(keys):
+            if _marked(everything.filter(pk__in=keys)) == len(keys):
                 break
+
+
+def _marked(rows: QuerySet[Any]) -> int:
+    """Mark versions as the latest, and return how many there were."""
+    try:
+        return rows.update(stack_latest=True)
+    except IntegrityError as error:
+        raise LatestTakenError(
+            f"A version of {rows.model._meta.label} cannot be the latest again, since the"
+            f" database refuses it: {error}"
+        ) from error
 
 
 def may_cascade(model: type[Model]) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.lookups import BuiltinLookup, Exact
 
-from handleref.stacks.base import is_stack
+from handleref.stacks.base import is_stack, known
 from handleref.stacks.deletion import WithTheStack
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class StackNumberField(NumberColumn):
         As those are that a data migration creates, whose models have no ``save()`` of ours.
         """
         instance: Any = model_instance
+        if add:
+            known(instance.stack_group_uuid)
         if add and instance.stack_number is None:
             instance.stack_number, instance.stack_latest = 1, True
         return super().pre_save(model_instance, add)

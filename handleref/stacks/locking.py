@@ -8,6 +8,7 @@ would lock first, and have two such writers wait for each other.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from handleref.stacks.base import all_rows
 from handleref.stacks.dialects import become_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from django.db.models import Model, QuerySet
@@ -161,6 +162,24 @@ def _locked(rows: QuerySet[Any], keys: list[Any]) -> QuerySet[Any]:
     """Lock rows by their keys alone; what is asked of them no other index has."""
     found = all_rows(rows.model, rows.db).filter(pk__in=keys).order_by(*ORDER)
     return found.select_for_update().values_list("stack_latest", "stack_group_uuid", *COLUMNS)
+
+
+def locked_one(rows: QuerySet[Any], find: Callable[[QuerySet[Any]], Any]) -> Any:
+    """Return the one row that is found, locked; None where others see more than this transaction.
+
+    :param find: finds it among rows, or raises.
+
+    A database that waits for a version finds an old one, and says that there is none.
+    """
+    become_writer(rows.model, rows.db)
+    before = None
+    while (found := find(rows)).pk != before:
+        before = found.pk
+        place = only(_locked(rows, [before]))
+        if place and place[0] == found.stack_latest:
+            with suppress(rows.model.DoesNotExist):
+                return find(rows.filter(pk=before))
+    return None
 
 
 def _lockable(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -10,6 +11,7 @@ from django.db.models import Manager, Model, QuerySet
 
 from handleref.references.base import alters_data
 from handleref.stacks import deletion, upserts
+from handleref.stacks.locking import locked_one
 from handleref.versions.as_of import refuse_writing
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class StackStoreQuerySet(QuerySet[M]):
     """Versions, of which each stack has a latest one."""
 
     if TYPE_CHECKING:  # Django's own, which its stubs leave out.
+        _fields: tuple[str, ...] | None
         _chain: Callable[[], Self]
         _not_support_combined_queries: Callable[[str], None]
 
@@ -47,6 +50,31 @@ class StackStoreQuerySet(QuerySet[M]):
         """Return what :meth:`get_latest_from_stack_group` does."""
         return await sync_to_async(self.get_latest_from_stack_group)(*args, **kwargs)
 
+    def get(self, *args: Any, **kwargs: Any) -> M:
+        """Return the one row that fits; after ``select_for_update()`` the one that is locked.
+
+        A latest version that is followed by another while its lock is waited for does not
+        fit any more: then it is the other one, of which ``update_or_create()`` makes the next.
+
+        :raises DoesNotExist, MultipleObjectsReturned: as in Django.
+        """
+        found: M | None = None
+        if self._waits():
+            plain = self._chain()
+            plain.query.select_for_update = False
+            model: Any = self.model
+            with suppress(model.DoesNotExist):
+                found = locked_one(plain, lambda rows: QuerySet.get(rows, *args, **kwargs))
+        return super().get(*args, **kwargs) if found is None else found
+
+    def _waits(self) -> bool:
+        """Tell whether rows are to be locked, those of this table alone, as long as it takes."""
+        query: Any = self.query
+        told = query.select_for_update_of or query.select_for_update_nowait
+        told = told or query.select_for_update_skip_locked or query.select_related
+        whole = self._fields is None and not query.combinator and not query.is_sliced
+        return bool(query.select_for_update and whole and not told)
+
     @alters_data()
     def update(
         self, *, new_version: bool = True, skip_unchanged: bool | None = None, **kwargs: Any
@@ -62,6 +90,7 @@ class StackStoreQuerySet(QuerySet[M]):
         :returns: how many versions were written, or rows overwritten.
         :raises ValueError: for a field that numbers versions, unless overwriting.
         """
+        refuse_writing(self.model._meta.label)
         if not new_version or not kwargs:
             return super().update(**kwargs)
         self._refuse_partial("update")
@@ -115,6 +144,7 @@ class StackStoreQuerySet(QuerySet[M]):
         :returns: how many versions were written, or rows overwritten.
         """
         self._for_write = True
+        refuse_writing(self.model._meta.label)
         if not new_version:
             plain: QuerySet[M] = QuerySet(self.model, using=self.db)
             return plain.bulk_update(objs, fields, batch_size)

@@ -16,7 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from handleref.declarations import declare
 from handleref.references.base import alters_data
 from handleref.stacks import deletion, recording
-from handleref.stacks.base import BOOKKEEPING, PLACE, all_rows
+from handleref.stacks.base import (
+    BOOKKEEPING,
+    PLACE,
+    all_rows,
+    known,
+    names_by_chance,
+    new_stack,
+)
 from handleref.stacks.context import said
 from handleref.stacks.fields import StackLatestField, StackNumberField
 from handleref.stacks.managers import StackManager, StackStoreQuerySet
@@ -70,10 +77,15 @@ class AbstractStackModel(models.Model):
         get_latest_by = ["stack_created_at", "stack_number"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not args and "stack_group_uuid" not in kwargs and names_by_chance(type(self)):
+            kwargs["stack_group_uuid"] = new_stack()
         super().__init__(*args, **kwargs)
-        if not args and "stack_group_uuid" not in kwargs:
-            # Nobody else can know of it: its first version need not look for others.
-            self._new_stack = self.stack_group_uuid
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled, after which others may know of the stack."""
+        known(vars(self).get("stack_group_uuid"))
+        state: dict[str, Any] = super().__getstate__()
+        return state
 
     # Writing
 
@@ -123,10 +135,13 @@ class AbstractStackModel(models.Model):
     ) -> bool:
         """Write the row: the first of a stack, the next one, or over itself.
 
-        A raw save writes what the fixture says.
+        A raw save writes what the fixture says; one that names no stack begins one.
         """
         write = super()._save_table  # type: ignore[misc]
         if raw:
+            if vars(self).get("stack_number") is None and recording.begins(self):
+                self.stack_number, self.stack_latest = 1, True
+            known(self.stack_group_uuid)
             return bool(write(raw, cls, force_insert, force_update, using, update_fields))
         if force_update:
             return self._overwrite(write, cls, using, update_fields)

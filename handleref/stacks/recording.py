@@ -11,7 +11,8 @@ from django.db.models import ExpressionWrapper
 from django.db.models.expressions import DatabaseDefault
 from django.utils import timezone
 
-from handleref.stacks.base import all_rows, own_fields
+from handleref.stacks import writes
+from handleref.stacks.base import all_rows, is_new, known, own_fields
 from handleref.stacks.context import said
 from handleref.stacks.copying import Table, evaluated, table_of
 from handleref.stacks.locking import Place, demote, demote_row, only
@@ -40,8 +41,17 @@ def unless_refused(objs: Iterable[Any]) -> Iterator[None]:
 
 def begins(obj: Any) -> bool:
     """Tell whether an instance is the first of a stack that nobody else can know of."""
-    fresh = vars(obj).get("_new_stack")
-    return fresh is not None and obj._state.adding and fresh is obj.stack_group_uuid
+    return bool(obj._state.adding) and is_new(obj.stack_group_uuid)
+
+
+def joined(objs: Iterable[Any]) -> Iterator[Any]:
+    """Yield instances of whose stack there may be versions, or are some before them."""
+    begun = set()
+    for obj in objs:
+        if obj.stack_group_uuid in begun or not begins(obj):
+            known(obj.stack_group_uuid)
+            yield obj
+        begun.add(obj.stack_group_uuid)
 
 
 def stamp(obj: Any, place: Place | None, moment: datetime, by: Said) -> None:
@@ -62,24 +72,44 @@ def write(obj: Any, using: str, names: Collection[str] | None) -> None:
     table = table_of(obj._meta.concrete_model)
     # Read, where it was deferred, before the transaction begins.
     group = obj.stack_group_uuid
-    with unless_refused([obj]), transaction.atomic(using=using, savepoint=False):
-        usual = _demoted(obj, table, using)
-        place = usual or demote(table.model, group, using)
-        source = _source(obj, table, using, usual, place, whole=names is None)
-        _take_over(obj, table, using, place, names)
-        stamp(obj, place, timezone.now(), said())
-        table.insert([obj], using)
-        table.carry(using, source, obj.pk)
-        wrote(obj, using)
+    known(group)
+    usual, told = _believed(obj, using), False
+    with unless_refused([obj]):
+        if usual and names is None and writes.follows(table, using) and _is_whole(obj, table):
+            table.tell(obj)
+            told = True
+            stamp(obj, usual, timezone.now(), said())
+            followed = writes.follow(table, obj, usual, using)
+            if followed:
+                wrote(obj, using)
+                return
+            # Somebody else was faster, unless there are values for the database to work out.
+            usual = usual if followed is None else None
+        with transaction.atomic(using=using, savepoint=False):
+            if usual and not demote_row(table.model, usual.pk, group, using):
+                usual = None
+            place = usual or demote(table.model, group, using)
+            source = _source(obj, table, using, usual, place, whole=names is None)
+            _take_over(obj, table, using, place, names, told=told)
+            stamp(obj, place, timezone.now(), said())
+            if not writes.insert(table, obj, using):
+                table.insert([obj], using)
+            table.carry(using, source, obj.pk)
+            wrote(obj, using)
 
 
-def _demoted(obj: Any, table: Table, using: str) -> Place | None:
-    """Demote the row of an instance that believes to be the latest version, if it still is."""
+def _is_whole(obj: Any, table: Table) -> bool:
+    """Tell whether an instance has all values, none deferred or to be worked out."""
+    held = vars(obj)
+    names = [field.attname for field in table.told]
+    return all(name in held and not hasattr(held[name], "resolve_expression") for name in names)
+
+
+def _believed(obj: Any, using: str) -> Place | None:
+    """Return the place of an instance that believes to be the latest version."""
     held = vars(obj)
     known = held.get("stack_latest") and {"stack_number", "stack_created_at"} <= held.keys()
     if not known or obj.pk is None or obj._state.db != using:
-        return None
-    if not demote_row(table.model, obj.pk, obj.stack_group_uuid, using):
         return None
     return Place(obj.pk, obj.stack_number, obj.stack_created_at)
 
@@ -98,13 +128,20 @@ def _source(
 
 
 def _take_over(
-    obj: Any, table: Table, using: str, place: Place | None, names: Collection[str] | None
+    obj: Any,
+    table: Table,
+    using: str,
+    place: Place | None,
+    names: Collection[str] | None,
+    *,
+    told: bool,
 ) -> None:
     """Let an instance have the values that are to be written."""
     kept = table.told
     if names is not None:
         kept = [f for f in kept if f.name in names or f.attname in names]
-    table.tell(obj, kept)
+    if not told:
+        table.tell(obj, kept)
     expressions = expressions_of((field, vars(obj).get(field.attname)) for field in kept)
     if place is None or not (expressions or names is not None):
         return
@@ -131,7 +168,6 @@ def expressions_of(values: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
 def wrote(obj: Any, using: str) -> None:
     """Let an instance that has become another row ask anew for what refers to it."""
     note(table_of(obj._meta.concrete_model), [obj.pk], using)
-    vars(obj).pop("_new_stack", None)
     vars(obj).pop("_prefetched_objects_cache", None)
     if not obj._state.fields_cache:
         return

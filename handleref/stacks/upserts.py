@@ -15,7 +15,7 @@ from handleref.stacks.base import PLACE, all_rows, own_fields
 from handleref.stacks.context import said
 from handleref.stacks.copying import evaluated, table_of
 from handleref.stacks.locking import Place, demote_held, demote_many, hold, parts
-from handleref.stacks.recording import begins, expressions_of, note, stamp, unless_refused
+from handleref.stacks.recording import expressions_of, joined, note, stamp, unless_refused
 from handleref.versions.as_of import refuse_writing
 from handleref.versions.dialects import Differ
 from handleref.versions.diff import same
@@ -141,7 +141,7 @@ def create(
     :param insert: inserts those that are no rows yet.
     :raises ValueError: for conflicts that versions cannot take.
     """
-    joining = [obj for obj in objs if not begins(obj)]
+    joining = [*joined(objs)]
     _refuse_conflicts(joining, *conflicts)
     if not objs:
         return
@@ -279,8 +279,8 @@ def _set(row: Any, obj: Any, fields: Iterable[Any], using: str) -> None:
 
 
 def _differ(row: Any, before: Any) -> bool:
-    fields = own_fields(row._meta.concrete_model)
-    return any(not same(value_of(row, field), value_of(before, field)) for field in fields)
+    own = own_fields(row._meta.concrete_model)
+    return not all(same(value_of(row, field), value_of(before, field)) for field in own)
 
 
 def _become(obj: Any, row: Any, fields: Iterable[Any]) -> None:

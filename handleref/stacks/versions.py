@@ -152,6 +152,7 @@ class StackKeeper(Keeper):
     date: ClassVar[str] = "stack_created_at"
     user: ClassVar[str] = "stack_user"
     timeline: ClassVar[str] = "stack_created_at"
+    deletes: ClassVar[bool] = False
 
     def keeps(self, model: type[Model]) -> bool:
         return is_stack(model)

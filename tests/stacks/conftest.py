@@ -6,6 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from handleref.stacks.dialects import follows_at_once
+
 
 @pytest.fixture
 def statements():
@@ -19,6 +21,12 @@ def statements():
         found += [query["sql"].split()[0] for query in captured]
 
     return collect
+
+
+@pytest.fixture
+def one_save():
+    """Return the first words of the statements that save the latest version."""
+    return ["WITH"] if follows_at_once(connection) else ["UPDATE", "INSERT"]
 
 
 @pytest.fixture

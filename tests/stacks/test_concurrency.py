@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models import F
 
+from handleref.stacks.dialects import follows_at_once
 from tests.stacks.models import Counter, Note, Quiet, StackPage
 from tests.threads import THREADS, together
 from tests.versions.models import Tag
@@ -110,18 +111,20 @@ def test_nor_in_sqlites_own_mode():
 
 def test_eight_writers_of_the_same_values_keep_all_of_them():
     counter = Counter.objects.create(name="a")
+    # One statement that demotes and inserts holds on its own, without a transaction around it.
+    times = 200 if follows_at_once(connection) else TIMES
 
     def work(number):
         held = Counter.objects.get(pk=counter.pk)
-        for step in range(TIMES):
+        for step in range(times):
             held.name = f"{number} {step}"
             held.save()
 
     together(work)
 
-    assert sound(Counter, counter.stack_group_uuid, THREADS * TIMES + 1)
+    assert sound(Counter, counter.stack_group_uuid, THREADS * times + 1)
     names = counter.same_group_items().values_list("name", flat=True)
-    assert {*names} == {"a"} | {f"{n} {step}" for n in range(THREADS) for step in range(TIMES)}
+    assert {*names} == {"a"} | {f"{n} {step}" for n in range(THREADS) for step in range(times)}
 
 
 def test_versions_that_are_made_by_hand_are_numbered_one_after_the_other():
@@ -189,6 +192,67 @@ def test_only_one_of_eight_gets_a_unique_value():
 
     assert len({pk for pk, _created in got}) == 1
     assert sum(created for _pk, created in got) == 1
+
+
+@pytest.mark.parametrize("model", [StackPage, Counter], ids=["unique", "free"])
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside"])
+def test_each_update_or_create_makes_a_version(model, beside):
+    """Whoever waits for a version that is then an old one takes the one that came after."""
+    field, value = ("title", "body") if model is StackPage else ("name", "count")
+    first = model.objects.create(**{field: "one"})
+
+    def work(number):
+        latest = model.objects.latest_from_stack_group()
+        for step in range(TIMES):
+            if beside and step % 2:
+                latest.get(**{field: "one"}).save(update_fields=[value])
+                continue
+            defaults = {value: number * 1_000 + step}
+            _obj, created = latest.update_or_create(**{field: "one"}, defaults=defaults)
+            assert not created
+            assert not latest.get_or_create(**{field: "one"})[1]
+
+    together(work)
+
+    assert model.objects.filter(stack_latest=True).count() == 1
+    assert sound(model, first.stack_group_uuid, THREADS * TIMES + 1)
+    values = {int(v) for v in first.same_group_items().values_list(value, flat=True) if v}
+    steps = range(0, TIMES, 2) if beside else range(TIMES)
+    assert values - {0} == {n * 1_000 + step for n in range(THREADS) for step in steps} - {0}
+
+
+def test_the_first_of_eight_creates_and_the_others_update():
+    if connection.vendor == "mysql":
+        pytest.skip("whoever tried to insert what is there has it locked, as others do")
+    made = []
+
+    def work(number):
+        latest = StackPage.objects.latest_from_stack_group()
+        for step in range(TIMES):
+            page, created = latest.update_or_create(title=str(step), defaults={"body": number})
+            made.append(page.stack_number if created else 0)
+
+    together(work)
+
+    assert sorted(made) == [0] * (THREADS - 1) * TIMES + [1] * TIMES
+    for page in StackPage.objects.latest_from_stack_group():
+        assert sound(StackPage, page.stack_group_uuid, THREADS)
+
+
+@pytest.mark.parametrize("unique", [True, False], ids=["unique", "free"])
+def test_whoever_reads_the_latest_version_under_a_lock_finds_it(unique):
+    model, field = (StackPage, "title") if unique else (Counter, "name")
+    first = model.objects.create(**{field: "one"})
+
+    def work(number):
+        for _ in range(TIMES):
+            with transaction.atomic():
+                latest = model.objects.latest_from_stack_group().select_for_update()
+                latest.get(**{field: "one"}).save()
+
+    together(work)
+
+    assert sound(model, first.stack_group_uuid, THREADS * TIMES + 1)
 
 
 def test_unchanged_saves_meet():

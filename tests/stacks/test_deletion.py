@@ -1,11 +1,14 @@
 """Versions that go for good, and what becomes of their stacks."""
 
+from unittest import mock
+
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import models
+from django.db import IntegrityError, models
 from django.db.models import ProtectedError
+from django.db.models.signals import pre_delete
 
-from handleref.exceptions import PastIsReadOnlyError
+from handleref.exceptions import LatestTakenError, PastIsReadOnlyError
 from handleref.stacks.deletion import WithTheStack
 from handleref.versions import as_of
 from tests.stacks.models import (
@@ -158,6 +161,83 @@ class TestManyVersions:
         page.force_delete()
 
         assert StackPage.tags.through.objects.count() == 1
+
+
+class TestValuesThatAreTaken:
+    @pytest.fixture
+    def renamed(self):
+        page = StackPage.objects.create(title="one")
+        page.title = "two"
+        page.save()
+        return page
+
+    def test_what_another_stack_has_is_told_before_anything_is_deleted(self, renamed):
+        other = StackPage.objects.create(title="one")
+        receiver = mock.Mock(spec=["__call__"])
+        pre_delete.connect(receiver, sender=StackPage)
+
+        for delete in (renamed.force_delete, StackPage.objects.filter(title="two").force_delete):
+            with pytest.raises(LatestTakenError) as error:
+                delete()
+
+            assert str(error.value) == (
+                f"Version 1 of the stacks_tests.StackPage {renamed.stack_group_uuid} cannot be the"
+                f" latest again: {other.stack_group_uuid} has the same title (stack_page_title)."
+                " Nothing is deleted; save the one or the other with another value first."
+            )
+            assert error.value.constraint == "stack_page_title"
+            assert error.value.stack == renamed.stack_group_uuid
+            assert error.value.other == other.stack_group_uuid
+        pre_delete.disconnect(receiver, sender=StackPage)
+        assert not receiver.called
+        assert places(StackPage) == [(1, None), (1, True), (2, True)]
+
+    def test_and_can_be_changed(self, renamed):
+        other = StackPage.objects.create(title="one")
+        with pytest.raises(IntegrityError):
+            renamed.force_delete()
+        other.title = "three"
+        other.save()
+
+        renamed.force_delete()
+
+        assert StackPage.objects.get_latest_from_stack_group(title="one").stack_number == 1
+
+    def test_who_is_deleted_as_well_takes_nothing(self, renamed):
+        StackPage.objects.create(title="one")
+
+        doomed = StackPage.objects.latest_from_stack_group()
+        assert doomed.force_delete()[0] == 2
+
+        assert StackPage.objects.get().title == "one"
+
+    def test_nor_does_a_stack_that_goes_as_a_whole(self, renamed):
+        StackPage.objects.create(title="one")
+
+        assert StackPage.objects.filter(title__in=["one", "two"]).force_delete()[0] == 3
+
+    def test_two_that_would_have_the_same_are_refused(self, renamed):
+        other = StackPage.objects.create(title="one")
+        other.title = "three"
+        other.save()
+
+        with pytest.raises(LatestTakenError) as error:
+            StackPage.objects.latest_from_stack_group().force_delete()
+
+        stacks = {renamed.stack_group_uuid, other.stack_group_uuid}
+        assert {error.value.stack, error.value.other} == stacks
+        assert places(StackPage) == [(1, None), (1, None), (2, True), (2, True)]
+
+    def test_what_only_the_database_knows_is_told_too(self, renamed):
+        StackPage.objects.create(title="one")
+
+        seen = mock.patch("handleref.stacks.deletion.refuse_taken")
+        with seen, pytest.raises(LatestTakenError) as error:
+            renamed.force_delete()
+
+        said = "A version of stacks_tests.StackPage cannot be the latest again, since the database"
+        assert str(error.value).startswith(said) and error.value.constraint is None
+        assert StackPage.objects.count() == 3
 
 
 class TestWhatRefersToAStack:

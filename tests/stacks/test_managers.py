@@ -249,6 +249,8 @@ class TestUpdate:
             StackPage.objects.update(title=F("section__name"))
         with pytest.raises(PastIsReadOnlyError), as_of(NOON):
             Counter.objects.update(name="x")
+        with pytest.raises(PastIsReadOnlyError), as_of(NOON):
+            Counter.objects.update(new_version=False, name="x")
         assert Counter.objects.update() == 0
         assert Counter.objects.count() == 6
 

@@ -16,9 +16,10 @@ from django.core.files.base import ContentFile
 from django.db import DatabaseError, IntegrityError, models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat, Upper
-from django.db.models.signals import post_save, pre_save
+from django.db.models.signals import post_init, post_save, pre_save
 
 from handleref.exceptions import PastIsReadOnlyError, StackNotAdoptedError
+from handleref.stacks.base import names_by_chance
 from handleref.versions import as_of
 from tests.stacks.models import (
     Chapter,
@@ -61,13 +62,15 @@ class TestANewVersion:
         assert (counter.stack_number, counter.stack_latest) == (1, True)
         assert is_row(counter)
 
-    def test_the_latest_one_is_followed_in_two_statements(self, counter, chain, statements):
+    def test_the_latest_one_is_followed_in_two_statements_or_one(
+        self, counter, chain, statements, one_save
+    ):
         counter.count = 1
 
         with statements() as found:
             counter.save()
 
-        assert found == ["UPDATE", "INSERT"]
+        assert found == one_save
         assert chain(counter, "count") == [(1, None, 0), (2, True, 1)]
         assert is_row(counter)
 
@@ -82,13 +85,50 @@ class TestANewVersion:
         assert found == ["UPDATE", "INSERT", "INSERT"]
         assert [*page.tags.all()] == [*page.previous_instance().tags.all()] == [tag]
 
-    def test_what_was_just_read_is_followed_in_two_as_well(self, counter, statements):
+    def test_what_was_just_read_is_followed_in_as_many(self, counter, statements, one_save):
         found_again = Counter.objects.get()
 
         with statements() as found:
             found_again.save()
 
-        assert found == ["UPDATE", "INSERT"]
+        assert found == one_save
+
+    @pytest.mark.parametrize("model", [Counter, Note, Quiet])
+    def test_what_is_written_is_what_django_would_write(self, model):
+        """Also where keys are made here, and in each kind of field that is no mere parameter."""
+        text = "text" if model is Note else "name"
+        obj = model.objects.create(**{text: "50% 'a' \\ \u00fc"})
+        if model is Quiet:
+            obj.price, obj.extra = "2.5", {"a": [None, "\u00fc"]}
+            obj.section = Section.objects.create(name="s")
+        first = obj.pk
+
+        obj.save(skip_unchanged=False)
+        obj.refresh_from_db()
+
+        assert obj.pk != first and is_row(obj)
+        before = obj.previous_instance()
+        assert getattr(obj, text) == getattr(before, text) == "50% 'a' \\ \u00fc"
+        if model is Quiet:
+            assert (obj.price, obj.extra) == (Decimal("2.5"), {"a": [None, "\u00fc"]})
+
+    def test_fields_are_told_once_of_a_save(self, counter):
+        stale = Counter.objects.get()
+        counter.save()
+
+        with mock.patch.object(Counter._meta.get_field("born"), "pre_save") as told:
+            told.return_value = PAST
+            stale.save()
+
+        assert told.call_count == 1 and stale.stack_number == 3 and is_row(stale)
+
+    def test_a_field_may_leave_its_value_to_the_database(self, counter, chain):
+        with mock.patch.object(Counter._meta.get_field("born"), "pre_save") as told:
+            told.return_value = F("born")
+            counter.save()
+
+        assert counter.stack_number == 2 and is_row(counter)
+        assert counter.born == counter.previous_instance().born
 
     def test_a_row_keeps_its_key_and_what_it_said(self, counter):
         first = counter.pk
@@ -310,17 +350,6 @@ class TestANewVersion:
 
         assert len(page.comments.all()) == 0
 
-    def test_it_can_be_pickled_and_copied_before_it_is_saved(self, chain):
-        counter = Counter(name="a")
-        twin = pickle.loads(pickle.dumps(counter))
-        other = copy.copy(counter)
-
-        twin.save()
-
-        assert chain(twin, "name") == [(1, True, "a")]
-        with pytest.raises(IntegrityError), transaction.atomic():
-            other.save()
-
     def test_relations_to_the_model_itself_are_carried(self):
         ann, bob, eve = (Person.objects.create(name=name) for name in ("ann", "bob", "eve"))
         ann.friends.add(bob)
@@ -344,6 +373,136 @@ class TestANewVersion:
         async_to_sync(write)()
 
         assert chain(counter, "count") == [(1, None, 0), (2, None, 1), (3, True, 1)]
+
+
+class TestANewStack:
+    """Its first version looks for no others, unless somebody may know of it."""
+
+    COPIES = {
+        "copy": copy.copy,
+        "deepcopy": copy.deepcopy,
+        "pickle": lambda obj: pickle.loads(pickle.dumps(obj)),
+        "vars": lambda obj: vars(made := Counter()).update(vars(obj), _state=made._state) or made,
+        "same": lambda obj: Counter(name="a", stack_group_uuid=obj.stack_group_uuid),
+        "text": lambda obj: Counter(name="a", stack_group_uuid=str(obj.stack_group_uuid)),
+    }
+
+    @pytest.mark.parametrize("first", [0, 1])
+    @pytest.mark.parametrize("way", COPIES)
+    def test_who_is_copied_before_the_first_save_shares_the_stack(self, way, first, chain):
+        counter = Counter(name="a")
+        both = [counter, self.COPIES[way](counter)]
+
+        both.pop(first).save()
+        both.pop().save()
+
+        assert chain(counter, "name") == [(1, None, "a"), (2, True, "a")]
+
+    def test_also_in_another_process(self, statements):
+        counter = Counter(name="a")
+        pickle.dumps(counter)
+
+        with statements() as found:
+            counter.save()
+
+        assert found.count("SELECT") == 2 and counter.stack_number == 1
+
+    def test_or_in_one_call(self, chain):
+        counter = Counter(name="a")
+        other = Counter(name="b")
+        other.stack_group_uuid = counter.stack_group_uuid
+
+        with pytest.raises(ValueError), transaction.atomic():
+            Counter.objects.bulk_create([counter, other], ignore_conflicts=True)
+        Counter.objects.bulk_create([counter, other])
+
+        assert chain(counter, "name") == [(1, None, "a"), (2, True, "b")]
+
+    WRITES = {
+        "save": lambda obj: obj.save(),
+        "bulk_create": lambda obj: Counter.objects.bulk_create([obj]),
+        "plain": lambda obj: models.QuerySet(Counter).bulk_create([obj]),
+        "raw": lambda obj: (
+            vars(obj).update(stack_number=1, stack_latest=True, born=PAST)
+            or obj.save_base(raw=True)
+        ),
+    }
+
+    def test_a_fixture_that_names_no_stack_begins_one(self, chain):
+        row = {
+            "model": "stacks_tests.counter",
+            "pk": None,
+            "fields": {"name": "by hand", "born": PAST},
+        }
+        for loaded in serializers.deserialize("python", [row]):
+            loaded.save()
+
+        counter = Counter.objects.latest_from_stack_group().get()
+        counter.name = "b"
+        counter.save()
+        assert chain(counter, "name") == [(1, None, "by hand"), (2, True, "b")]
+
+    @pytest.mark.parametrize("way", WRITES)
+    def test_the_copy_that_django_tells_to_make_is_the_next_version(self, way, chain):
+        counter = Counter(name="a")
+        self.WRITES[way](counter)
+
+        counter.pk, counter._state.adding = None, True
+        counter.save()
+        counter.pk, counter._state.adding = None, True
+        Counter.objects.bulk_create([counter])
+
+        assert [number for number, *_ in chain(counter, "name")] == [1, 2, 3]
+
+    def test_a_save_that_was_refused_is_tried_again(self, chain):
+        StackPage.objects.create(title="taken")
+        page = StackPage(title="taken")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            page.save()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            StackPage.objects.bulk_create([page])
+
+        page.title = "free"
+        page.save()
+
+        assert chain(page, "title") == [(1, True, "free")]
+
+    def test_an_instance_that_is_put_on_another_stack_joins_it(self, counter, chain):
+        moved, read = Counter(name="b"), Counter(pk=counter.pk)
+        moved.stack_group_uuid = counter.stack_group_uuid
+        read.refresh_from_db()
+
+        moved.save()
+        read.pk, read._state.adding = None, True
+        read.save()
+
+        assert [number for number, *_ in chain(counter, "name")] == [1, 2, 3]
+
+    @pytest.mark.parametrize("signal", [post_init, pre_save], ids=["post_init", "pre_save"])
+    def test_also_by_a_receiver(self, counter, signal, chain):
+        def join(instance, **_said):
+            instance.stack_group_uuid = counter.stack_group_uuid
+
+        signal.connect(join, sender=Counter)
+        try:
+            Counter(name="b").save()
+            Counter.objects.bulk_create(
+                [Counter(name="c", stack_group_uuid=counter.stack_group_uuid)]
+            )
+        finally:
+            signal.disconnect(join, sender=Counter)
+
+        assert chain(counter, "name") == [(1, None, "a"), (2, None, "b"), (3, True, "c")]
+
+    def test_one_that_a_default_names_is_looked_for(self, counter, chain):
+        field = Counter._meta.get_field("stack_group_uuid")
+        made = {"default": counter.stack_group_uuid, "_get_default": lambda: field.default}
+        names_by_chance.cache_clear()
+        with mock.patch.multiple(field, **made):
+            Counter(name="b").save()
+        names_by_chance.cache_clear()
+
+        assert chain(counter, "name") == [(1, None, "a"), (2, True, "b")]
 
 
 class TestOverwriting:

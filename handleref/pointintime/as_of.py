@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Manager, Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
+from django.db.models.signals import m2m_changed
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -186,3 +187,19 @@ def refuse_past(rows: Any) -> None:
             f"{what} as of {moment.isoformat()} cannot be written: the past is only read."
             " Make the queryset outside of as_of()."
         )
+
+
+def guard_links(model: type[Model]) -> None:
+    """Let links of a point-in-time model be only read in the past; they keep no versions."""
+    for field in model._meta.local_many_to_many:
+        through: Any = field.remote_field.through
+        # For these alone: where somebody listens, Django looks before it adds.
+        if getattr(getattr(through, "_meta", None), "auto_created", False):
+            m2m_changed.connect(
+                _refuse_links, sender=through, dispatch_uid=f"handleref.{through._meta.label}"
+            )
+
+
+def _refuse_links(instance: Model, action: str, **_: Any) -> None:
+    if action.startswith("pre_"):
+        refuse_writing(instance._meta.label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,6 +23,10 @@ BOOKKEEPING = frozenset({*STAMPS, "modified_by", "change_comment", "reverted_fro
 
 TICK = timedelta(microseconds=1)
 
+# By model, what leads to it and which of that is frozen, as long as Django keeps the former: each
+# save() asks, and to go through all relations is a good part of one.
+_frozen: WeakKeyDictionary[type[Model], tuple[Any, list[Any]]] = WeakKeyDictionary()
+
 
 def is_point_in_time(model: type[Model]) -> bool:
     """Tell whether the rows of a model are versions, also for the models of a migration."""
@@ -29,14 +34,19 @@ def is_point_in_time(model: type[Model]) -> bool:
     return any(getattr(field, "names_object", False) for field in fields)
 
 
-def frozen_relations(model: type[Model]) -> Iterator[Any]:
-    """Yield the foreign keys to a model that stay on the version they were given."""
+def frozen_relations(model: type[Model]) -> list[Any]:
+    """Return the foreign keys to a model that stay on the version they were given."""
     table: Any = model._meta.concrete_model
-    for relation in table._meta.get_fields(include_hidden=True):
-        if relation.auto_created and not relation.concrete:
-            field = getattr(relation, "field", None)
-            if getattr(field, "is_frozen", False):
-                yield field
+    relations = table._meta.get_fields(include_hidden=True)
+    if (known := _frozen.get(table)) is None or known[0] is not relations:
+        fields = [getattr(each, "field", None) for each in relations if _is_way_back(each)]
+        known = relations, [field for field in fields if getattr(field, "is_frozen", False)]
+        _frozen[table] = known
+    return known[1]
+
+
+def _is_way_back(relation: Any) -> bool:
+    return relation.auto_created and not relation.concrete
 
 
 def all_rows(model: type[Model], using: str | None = None) -> QuerySet[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.ddl_references import Columns, Statement, Table
 from django.db.backends.utils import names_digest
@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from handleref.declarations import declare
 from handleref.pointintime import dialects
 from handleref.pointintime.base import all_rows
-from handleref.pointintime.indexes import CURRENT, CurrentIndex
+from handleref.pointintime.indexes import CURRENT, CurrentIndex, ReplacedIndex
 from handleref.references.constraints import PartialUniqueConstraint
 from handleref.triggers import (
     Changes,
@@ -30,6 +30,7 @@ from handleref.triggers import (
     Every,
     Overlaps,
     Refuse,
+    Strays,
     Trigger,
     TriggerIndex,
 )
@@ -169,6 +170,20 @@ def during(rows: QuerySet[Any], start: Any, end: Any) -> QuerySet[Any]:
     return rows if end is None else rows.filter(start_at__lt=end)
 
 
+def kept_apart(model: Any) -> list[tuple[str, ...]]:
+    """Return the names of fields that ``valid_unique`` of a model lists, several together.
+
+    :raises FieldDoesNotExist: for a name that is none.
+    """
+    together = [(name,) if isinstance(name, str) else (*name,) for name in model.valid_unique]
+    known = {field.name for field in model._meta.fields}
+    if strange := sorted({name for names in together for name in names} - known):
+        raise FieldDoesNotExist(
+            f"valid_unique of {model._meta.label} names {', '.join(strange)}: no field of it."
+        )
+    return together
+
+
 def declare_all(model: type[Model], together: Iterable[Sequence[str]]) -> None:
     """Give a model with a table of versions what keeps it sound.
 
@@ -210,19 +225,19 @@ def _exclusion(model: type[Model], names: Sequence[str]) -> BaseConstraint:
 def _order(model: type[Model]) -> Iterator[Index]:
     """Yield what keeps the transaction periods of an object apart, and current rows at hand."""
     column = _columns(model)
-    crosses = Crosses(
-        model._meta.db_table,
-        *map(column, ("row_id", "row_version", "created_at", "replaced_at")),
-    )
+    sequence = tuple(map(column, ("row_id", "row_version", "created_at", "replaced_at")))
     yield from _refusals(
         model,
         "order",
-        crosses,
-        Changes(of=tuple(map(column, ("row_id", "row_version", "created_at", "replaced_at")))),
+        Crosses(model._meta.db_table, *sequence),
+        # What every save() does is not worth a look at other rows.
+        [Strays(*sequence), Changes(of=sequence)],
         f"{model._meta.label}: two versions of one object would hold at one moment.",
     )
     yield CurrentIndex(fields=[model._meta.pk.name], name=_name(model, "rows"))
-    yield Index(fields=["row_id", "created_at", "replaced_at"], name=_name(model, "moment"))
+    # The rows of a moment, before which they were made, and after which some were replaced.
+    yield CurrentIndex(fields=["created_at"], name=_name(model, "made"))
+    yield ReplacedIndex(fields=["replaced_at", "created_at"], name=_name(model, "moment"))
 
 
 def _periods(model: type[Model], names: Sequence[str]) -> Iterator[Index]:
@@ -237,7 +252,7 @@ def _periods(model: type[Model], names: Sequence[str]) -> Iterator[Index]:
         end=column("end_at"),
         among=column("replaced_at"),
     )
-    changes = Changes(of=(*same, *map(column, ("start_at", "end_at", "replaced_at"))))
+    changes = [Changes(of=(*same, *map(column, ("start_at", "end_at", "replaced_at"))))]
     text = (
         f"{model._meta.label}: two with the same {', '.join(names)} would be valid at one moment."
     )
@@ -250,9 +265,17 @@ def _columns(model: type[Model]) -> Callable[[str], str]:
 
 
 def _refusals(
-    model: type[Model], kind: str, condition: Bound, changes: Bound, text: str, *names: str
+    model: type[Model],
+    kind: str,
+    condition: Bound,
+    changes: Sequence[Bound],
+    text: str,
+    *names: str,
 ) -> Iterator[TriggerIndex]:
-    """Yield the triggers that refuse a row, one for each way in which it can come about."""
+    """Yield the triggers that refuse a row, one for each way in which it can come about.
+
+    :param changes: what else an update has done, the cheapest question first.
+    """
     for operation in ("insert", "update"):
         yield TriggerIndex(
             Trigger(
@@ -260,7 +283,7 @@ def _refusals(
                 table=model._meta.db_table,
                 operation=operation,
                 body=Refuse(text),
-                condition=condition if operation == "insert" else Every((changes, condition)),
+                condition=condition if operation == "insert" else Every((*changes, condition)),
                 keys=(f"{model._meta.label_lower}:{KEY}", KEY),
             )
         )

@@ -16,6 +16,7 @@ from django.db.models import AutoField
 
 from handleref.pointintime.base import BOOKKEEPING, STAMPS, TICK, all_rows, frozen_relations
 from handleref.pointintime.dialects import REPLACE, become_writer
+from handleref.references.base import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ class Table:
         fields = model._meta.local_concrete_fields
         self.fields = [f for f in fields if not getattr(f, "generated", False)]
         self.place = {field.name: place for place, field in enumerate(self.fields)}
-        self._texts: dict[tuple[str, str, str], str] = {}
+        self._texts: dict[tuple[str, str, tuple[str, ...]], str] = {}
 
     @cached_property
     def makes_keys(self) -> bool:
@@ -108,12 +109,26 @@ class Table:
         """Return what of the stamps is written, and where."""
         return [(f, stamps[f.attname]) for f in self.bookkeeping if f.attname in stamps]
 
+    @cached_property
+    def special(self) -> frozenset[str]:
+        """The names of fields whose values are more than parameters."""
+        more = ("get_placeholder", "get_placeholder_sql")
+        return frozenset(f.name for f in self.fields if any(hasattr(f, name) for name in more))
+
+    def takes(self, values: Any) -> bool:
+        """Tell whether values are parameters, of statements that are written by hand."""
+        return all(
+            (type(value) in PARAMETERS or not _is_expression(value))
+            and field.name not in self.special
+            for field, value in values
+        )
+
     def update(self, rows: Any, key: Any, values: Any, *returning: Any) -> Any:
         """Write values into the current row, and return what Django's ``_do_update()`` does.
 
         :param rows: all rows of the model.
         """
-        if any(returning) or any(map(is_special, values)):
+        if any(returning) or not self.takes(values):
             column = self.key.get_col(self.name)
             rows.query.where.add(self.key.get_lookup("exact")(column, key), "AND")
             return rows._update([(field, None, value) for field, value in values], *returning)
@@ -122,7 +137,7 @@ class Table:
         params = [field.get_db_prep_save(value, connection) for field, value in values]
         params.append(self.key.get_db_prep_value(key, connection))
         with connection.cursor() as cursor:
-            columns = ",".join(field.column for field, _value in values)
+            columns = tuple(field.column for field, _value in values)
             cursor.execute(self._text("update", connection, columns), params)
             return [()] * cursor.rowcount
 
@@ -141,7 +156,7 @@ class Table:
         :returns: the key of the copy, and number and time of the new version; None when
             there is no such row.
         """
-        columns = ",".join(field.column for field, _value in values)
+        columns = tuple(field.column for field, _value in values)
         params = [self.key.get_db_prep_value(key, connection)]
         params += [] if expected is None else [expected]
         params += [field.get_db_prep_save(value, connection) for field, value in values]
@@ -159,14 +174,16 @@ class Table:
         with connection.cursor() as cursor:
             cursor.execute(self._text("adopt", connection), [value])
 
-    def _text(self, name: str, connection: BaseDatabaseWrapper, columns: str = "") -> str:
+    def _text(
+        self, name: str, connection: BaseDatabaseWrapper, columns: tuple[str, ...] = ()
+    ) -> str:
         known = self._texts.get((name, connection.vendor, columns))
         if known is None:
-            known = self._made(name, connection, columns.split(","))
+            known = self._made(name, connection, columns)
             self._texts[name, connection.vendor, columns] = known
         return known
 
-    def _made(self, name: str, connection: BaseDatabaseWrapper, given: list[str]) -> str:
+    def _made(self, name: str, connection: BaseDatabaseWrapper, given: Sequence[str]) -> str:
         quote = connection.ops.quote_name
         table, key = quote(self.name), quote(self.key.column)
         if name == "lock":
@@ -237,12 +254,8 @@ class Table:
         return value
 
 
-def is_special(given: tuple[Any, Any]) -> bool:
-    """Tell whether a value is more than a parameter."""
-    field, value = given
-    more = ("get_placeholder", "get_placeholder_sql")
-    expression = hasattr(value, "as_sql") or hasattr(value, "prepare_database_save")
-    return expression or any(hasattr(field, name) for name in more)
+def _is_expression(value: Any) -> bool:
+    return hasattr(value, "as_sql") or hasattr(value, "prepare_database_save")
 
 
 def later(clock: datetime, *made: datetime) -> datetime:

@@ -6,7 +6,6 @@ from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
 from django.db.models import F, Subquery
 from django.db.models.fields.related_descriptors import (  # type: ignore[attr-defined]
     ForeignKeyDeferredAttribute,
@@ -18,11 +17,9 @@ from django.db.models.fields.related_descriptors import (  # type: ignore[attr-d
     create_forward_many_to_many_manager,
     create_reverse_many_to_one_manager,
 )
-from django.db.models.signals import pre_save
 
 from handleref.pointintime.as_of import MomentQuerySet, looking
 from handleref.pointintime.base import all_rows, is_point_in_time
-from handleref.pointintime.dialects import key_lock, share
 from handleref.pointintime.joins import moment_of
 from handleref.pointintime.lookups import version_of
 
@@ -53,24 +50,6 @@ def forget(instance: Model, attname: str) -> None:
     if attname in given(instance):
         kept = {name: version for name, version in given(instance).items() if name != attname}
         vars(instance._state)["frozen_given"] = kept
-
-
-def await_versions(instance: Model, using: str, **_: Any) -> None:
-    """Wait for whoever saves an object that a frozen key was set to, before that is written.
-
-    A receiver of ``pre_save``. Where keys are checked only at the end, the statement that writes
-    one would begin, and see the versions as they were, before it waits.
-    """
-    connection = connections[using]
-    noted = given(instance) if key_lock(connection) else {}
-    for field in instance._meta.concrete_fields if noted else ():
-        if version := noted.get(field.attname):
-            model: Any = field.related_model
-            row = all_rows(model, using).filter(pk=version[0]).values("pk")
-            share(connection, *row.query.get_compiler(using).as_sql())
-
-
-pre_save.connect(await_versions, dispatch_uid="handleref.pointintime.frozen")
 
 
 class FrozenAttribute(ForeignKeyDeferredAttribute):

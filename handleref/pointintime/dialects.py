@@ -25,9 +25,14 @@ def become_writer(connection: BaseDatabaseWrapper, table: str, column: str) -> N
 SHARE = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
 
 
+def locks_rows(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether rows can be locked; elsewhere one writer waits for another anyway."""
+    return connection.vendor in SHARE
+
+
 def share(connection: BaseDatabaseWrapper, sql: str, params: Any) -> None:
     """Read rows, and lock them against being saved, where rows are locked."""
-    if connection.vendor in SHARE:
+    if locks_rows(connection):
         with connection.cursor() as cursor:
             cursor.execute(f"{sql} {SHARE[connection.vendor]}", params)
 

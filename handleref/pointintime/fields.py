@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.db import models
 from django.db.backends.utils import names_digest
 from django.db.models.expressions import Col
@@ -14,10 +14,10 @@ from django.db.models.fields.related_descriptors import (
     ForwardOneToOneDescriptor,
 )
 from django.db.models.signals import class_prepared
-from django.utils.translation import gettext as _
 
 from handleref.declarations import declare
 from handleref.pointintime.base import all_rows, is_point_in_time
+from handleref.pointintime.citing import lock_before_saving
 from handleref.pointintime.constraints import CurrentUniqueConstraint
 from handleref.pointintime.descriptors import (
     CurrentManyDescriptor,
@@ -30,9 +30,12 @@ from handleref.pointintime.descriptors import (
     note,
 )
 from handleref.pointintime.expressions import GivenKey, Kept, Unread, WrittenKey
+from handleref.pointintime.forms import FrozenChoiceField
 from handleref.pointintime.lookups import FrozenExact, FrozenIn, version_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
 
@@ -42,12 +45,10 @@ if TYPE_CHECKING:
     Field = models.Field[Any, Any]
     ForeignKey = models.ForeignKey[Any, Any]
     ManyToManyField = models.ManyToManyField[Any, Any]
-    ModelChoiceField = forms.ModelChoiceField[Any]
 else:
     Field = models.Field
     ForeignKey = models.ForeignKey
     ManyToManyField = models.ManyToManyField
-    ModelChoiceField = forms.ModelChoiceField
 
 # What a column is that holds the values of a key, but makes none.
 PLAIN = {
@@ -57,23 +58,40 @@ PLAIN = {
 }
 
 
+# What a key says of its use, and not of its type.
+USE = {*inspect.signature(models.Field).parameters} - {"max_length", "db_collation"}
+
+
 class RowIdField(Field):
     """The primary key of an object's current row, in each of its rows.
 
     It has the type of the model's own key, and is NULL only until that is known.
+
+    :param of: a field of that type. Migrations say it, so that they see when it changes.
     """
 
     # What tells a model whose rows are versions, in migrations too.
     names_object = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, of: Any = None, **kwargs: Any) -> None:
         kwargs.setdefault("null", True)
         kwargs.setdefault("editable", False)
         super().__init__(*args, **kwargs)
+        self.of = of
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        """Add the type of the key, once that is known."""
+        name, path, args, kwargs = super().deconstruct()
+        options: Any = getattr(self, "model", None) and self.model._meta
+        if self.of is not None or (options and options.pk is not None):
+            kwargs["of"] = self.of or type_of(self.key)
+        return name, path, args, kwargs
 
     @property
     def key(self) -> Any:
-        """The primary key whose values it holds."""
+        """The primary key whose values it holds; in migrations, a field of its type."""
+        if self.of is not None:
+            return self.of
         key: Any = self.model._meta.pk
         while key.remote_field:
             key = key.target_field
@@ -132,6 +150,12 @@ class RowIdField(Field):
         return value
 
 
+def type_of(key: Any) -> Any:
+    """Return a field of the same type as a key, which says nothing else of it."""
+    _name, _path, args, kwargs = key.deconstruct()
+    return type(key)(*args, **{name: kwargs[name] for name in kwargs.keys() - USE})
+
+
 class GivenUser(ForeignKeyDeferredAttribute):
     """Notes on an instance that its user was set by hand since it was read."""
 
@@ -156,25 +180,6 @@ class ModifiedByField(OwnForeignKey):
     descriptor_class = GivenUser
 
 
-class FrozenChoiceField(ModelChoiceField):
-    """A choice among the current rows of a model, and the version that is chosen already."""
-
-    def get_bound_field(self, form: Any, field_name: str) -> Any:
-        """Let what the form begins with be among the choices."""
-        key = form.get_initial_for_field(self, field_name)
-        if key and self.queryset is not None:
-            key = getattr(key, "pk", key)
-            self.queryset = self.queryset | self.queryset.model._base_manager.filter(pk=key)
-        return super().get_bound_field(form, field_name)
-
-    def label_from_instance(self, obj: Any) -> str:
-        """Return the name of a row; of a replaced one, with its version."""
-        label = super().label_from_instance(obj)
-        if obj.replaced_at is None:
-            return label
-        return _("%(name)s (version %(number)s)") % {"name": label, "number": obj.row_version}
-
-
 class FrozenForeignKey(OwnForeignKey):
     """A key that stays on the version that it was set to, whatever becomes of the object.
 
@@ -191,6 +196,12 @@ class FrozenForeignKey(OwnForeignKey):
     def __init__(self, to: Any, on_delete: Any = models.PROTECT, **options: Any) -> None:
         super().__init__(to, on_delete, **options)
 
+    def contribute_to_class(self, cls: type[Model], name: str, *args: Any, **kwargs: Any) -> None:
+        """Let owners lock the object before the key is written; not those of migrations."""
+        super().contribute_to_class(cls, name, *args, **kwargs)
+        if not cls._meta.abstract and cls.__module__ != "__fake__":
+            lock_before_saving(cls)
+
     def pre_save(self, model_instance: Model, add: bool) -> Any:
         """Return what finds the version that was set, or else leaves the column as it is.
 
@@ -202,17 +213,20 @@ class FrozenForeignKey(OwnForeignKey):
             return Unread(Kept(self))
         if key is None or hasattr(key, "resolve_expression"):
             return key
-        version = self._version(model_instance, add)
+        version = self.version_set(model_instance, add)
         model: Any = self.related_model._meta.concrete_model
         return Unread(GivenKey(model, key) if version is None else WrittenKey(model, *version, key))
 
-    def _version(self, instance: Model, add: bool) -> Version:
-        """Return which version was set; one that is known by its key alone is looked up."""
+    def version_set(self, instance: Model, new: bool) -> Version:
+        """Return which version was set; one that is known by its key alone is looked up.
+
+        :param new: whether the owner is, where the key alone will do.
+        """
         version = given(instance).get(self.attname)
         key, cached = vars(instance)[self.attname], self.get_cached_value(instance, default=None)
         if version is None and cached is not None and cached.pk == key:
             version = version_of(cached)
-        elif version is None and not add:
+        elif version is None and not new:
             rows = all_rows(self.related_model, instance._state.db).filter(pk=key)
             version = rows.values_list("row_id", "row_version").first()
             note(instance, **{self.attname: version})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from django.db.models.expressions import Col
 from django.db.models.sql.datastructures import BaseTable, Join
 
 if TYPE_CHECKING:
@@ -73,6 +74,21 @@ def _past_rows(model: type[Model], quote: Any) -> str:
         f"(SELECT {keys}, {', '.join(columns.values())} FROM {quote(model._meta.db_table)}"
         f" WHERE {created} <= %s AND ({replaced} > %s OR {replaced} IS NULL))"
     )
+
+
+def name_rows(query: Any) -> None:
+    """Let a query select the keys of rows themselves where it selects those of past objects."""
+    query.select = tuple(_row_key(query, column) for column in query.select)
+
+
+def _row_key(query: Any, column: Any) -> Any:
+    table = query.alias_map.get(getattr(column, "alias", None))
+    past = isinstance(table, PointInTimeJoin | PointInTimeTable) and table.shows(query)
+    if not past or not column.target.primary_key:
+        return column
+    target = copy(column.target)
+    target.column = ROW_KEY
+    return Col(column.alias, target, column.output_field)
 
 
 def in_place_of(table: Join | BaseTable, rows: SQL, clause: SQL, connection: Any) -> SQL:

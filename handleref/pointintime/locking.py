@@ -76,7 +76,8 @@ class Held:
     def replace(self) -> None:
         """Give each row its next version, and what it was a row of its own.
 
-        The current row has its values still, and what is said of the old version.
+        The current row has its values still, and what is said of the old version; frozen keys
+        are on it still, since the write that comes now may look at them: then :meth:`follow`.
         """
         for keys in self.parts():
             stamps = {"row_id": F("pk"), "row_version": F("row_version") + 1}
@@ -84,16 +85,16 @@ class Held:
             said().note(self.model, self.using, self.moment, keys)
             made = [(key, self.made[key]) for key in keys]
             table_of(self.model).copy(connections[self.using], made)
-            for frozen in frozen_relations(self.model):
-                self._follow(frozen, keys)
 
-    def _follow(self, frozen: Any, keys: list[Any]) -> None:
-        """Let a frozen key that is on the rows be on what they were."""
-        replaced = all_rows(self.model, self.using).filter(
-            row_id=OuterRef(frozen.attname), replaced_at=self.moment
-        )
-        rows = all_rows(frozen.model, self.using).filter(**{f"{frozen.attname}__in": keys})
-        rows.update(**{frozen.attname: Subquery(replaced.values("pk"))})
+    def follow(self) -> None:
+        """Let the frozen keys that are on the rows be on what they were."""
+        for frozen in frozen_relations(self.model):
+            replaced = all_rows(self.model, self.using).filter(
+                row_id=OuterRef(frozen.attname), replaced_at=self.moment
+            )
+            for keys in self.parts():
+                rows = all_rows(frozen.model, self.using).filter(**{f"{frozen.attname}__in": keys})
+                rows.update(**{frozen.attname: Subquery(replaced.values("pk"))})
 
 
 def hold_targets(rows: QuerySet[Any]) -> None:

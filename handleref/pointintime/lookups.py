@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model, Q
 from django.db.models.fields.related_lookups import RelatedExact, RelatedIn
+from django.db.models.sql import Query
 
 from handleref.pointintime.base import all_rows
 from handleref.pointintime.expressions import VersionKey
+from handleref.pointintime.joins import name_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +68,10 @@ class FrozenIn(RelatedIn):
                 condition = versions(instances) | Q(pk__in=others)
                 model: Any = self.lhs.output_field.related_model._meta.concrete_model
                 self.rhs = all_rows(model).filter(condition).values("pk").query
-        return super().get_prep_lookup()
+        prepared = super().get_prep_lookup()
+        if is_frozen(self.lhs) and isinstance(prepared, Query):
+            name_rows(prepared)
+        return prepared
 
 
 def is_frozen(column: Any) -> bool:

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from handleref.exceptions import StaleRowError
-from handleref.pointintime.as_of import refuse_past
-from handleref.pointintime.constraints import declare_all
+from handleref.pointintime.as_of import guard_links, refuse_past
+from handleref.pointintime.constraints import declare_all, kept_apart
 from handleref.pointintime.deletion import mark_deleted
 from handleref.pointintime.expressions import WrittenKey
 from handleref.pointintime.fields import ModifiedByField, RowIdField
@@ -285,8 +285,8 @@ def prepare(sender: type[models.Model], **_: Any) -> None:
     if not options.base_manager_name and "_rows" in options.managers_map:
         options.base_manager_name = "_rows"
     if not options.proxy and any(f.name == "row_id" for f in options.local_concrete_fields):
-        names = sender.valid_unique
-        declare_all(sender, [(name,) if isinstance(name, str) else (*name,) for name in names])
+        declare_all(sender, kept_apart(sender))
+        guard_links(sender)
 
 
 class_prepared.connect(prepare, dispatch_uid="handleref.pointintime.prepare")

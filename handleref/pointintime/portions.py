@@ -36,7 +36,7 @@ def correct(
     :param valid: when the part begins, and when it is over; None for where the object does.
     :returns: the parts in the order of their times.
     """
-    _refuse_names(rows.model, values)
+    _refuse_names(rows.model, values, user)
     start, end = _given(valid[0], "valid_from"), _given(valid[1], "valid_to")
     with holding(hold_objects, rows, [seen], "corrected", savepoint=True):
         obj = rows.get()
@@ -93,10 +93,16 @@ def _begin(part: Any, obj: Any, using: str) -> None:
             getattr(part, field.name).set(getattr(obj, field.name).all())
 
 
-def _refuse_names(model: type[Model], values: Mapping[str, Any]) -> None:
-    """Refuse what is no value of an object."""
+def _refuse_names(model: type[Model], values: Mapping[str, Any], user: Any) -> None:
+    """Refuse what is no value of an object, and what may be one."""
+    key: Any = model._meta.pk
+    if user is not None and any(field.name == "user" for field in model._meta.concrete_fields):
+        raise TypeError(
+            f"{model._meta.label} has a field called user: correct it as user_id, and name who"
+            " makes the versions in a block, with recording(user=…)."
+        )
     for name in values:
-        if name in PERIOD | BOOKKEEPING:
+        if name in PERIOD | BOOKKEEPING | {key.name, key.attname, "pk"}:
             raise ValueError(
                 f"{name} of {model._meta.label} is not corrected for a part of its validity:"
                 " valid_from and valid_to say which part."

@@ -208,11 +208,11 @@ def names_to_take_back(
 
     :param fields: only these; by default all.
     :param exclude: not these.
-    :raises FieldDoesNotExist: for a name that the model does not have.
+    :raises FieldDoesNotExist: for a name that is not among them.
     """
-    for name in (*(fields or ()), *(exclude or ())):
-        if name not in {field.name for field in model._meta.concrete_fields}:
-            raise FieldDoesNotExist(f"{model._meta.object_name} has no column called {name!r}.")
     table = table_of(model)
     own = {field.name for field in table.fields} - {*STAMPS, table.key.name}
+    for name in (*(fields or ()), *(exclude or ())):
+        if name not in own:
+            raise FieldDoesNotExist(f"{model._meta.object_name} has no column called {name!r}.")
     return (own if fields is None else own & {*fields}) - {*(exclude or ())}

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from handleref.exceptions import RowChangedError, RowPurgedError, RowReplacedError
 from handleref.pointintime.as_of import own_version
 from handleref.pointintime.base import BOOKKEEPING, all_rows, frozen_relations
-from handleref.pointintime.copying import follow, is_special, later, table_of
+from handleref.pointintime.copying import follow, later, table_of
 from handleref.pointintime.dialects import replaces_at_once
 from handleref.pointintime.locking import hold_targets
 from handleref.pointintime.recording import checked, said
@@ -73,10 +73,10 @@ class Saving:
         if self.obj.replaced_at is not None:
             raise replaced(self.obj)
         values = _foreign(values)
-        plain = not any(returning) and not any(map(is_special, values))
-        if plain and replaces_at_once(connections[rows.db]):
+        table = table_of(cast("type[Model]", rows.model))
+        if replaces_at_once(connections[rows.db]) and not any(returning) and table.takes(values):
             # One statement needs no transaction, unless frozen keys have to follow.
-            frozen = any(frozen_relations(rows.model))
+            frozen = frozen_relations(rows.model)
             with transaction.atomic(rows.db, savepoint=False) if frozen else nullcontext():
                 if self._at_once(rows, key, values):
                     return [()]
@@ -98,10 +98,11 @@ class Saving:
     def _step_by_step(self, rows: QuerySet[Any], key: Any, values: Any, *returning: Any) -> Any:
         """Lock the row and read it, take the time, write it anew, insert what it was."""
         connection, table = connections[rows.db], table_of(cast("type[Model]", rows.model))
-        hold_targets(all_rows(rows.model, rows.db).filter(pk=key))
+        if table.frozen:
+            hold_targets(all_rows(rows.model, rows.db).filter(pk=key))
         row = table.lock(connection, key)
         if row is None:
-            self._refuse_purged()
+            self._refuse_purged(rows.db)
             return []
         held = {name: row[place] for name, place in table.place.items()}
         self._check(held)
@@ -111,8 +112,8 @@ class Saving:
         written = table.update(rows, key, [*values, *table.own(stamps)], *returning)
         row[table.place["replaced_at"]] = table.stored(connection, "replaced_at", moment)
         row[table.place["row_id"]] = held[table.key.name]
-        frozen = any(frozen_relations(rows.model))
-        copied = table.insert(connection, row, returning=frozen)
+        frozen = frozen_relations(rows.model)
+        copied = table.insert(connection, row, returning=bool(frozen))
         if frozen:
             follow(rows.model, rows.db, key, copied)
         self._tell(rows, key, version, moment)
@@ -147,11 +148,11 @@ class Saving:
                 found=held["row_version"],
             )
 
-    def _refuse_purged(self) -> None:
-        if not self.obj._state.adding:
+    def _refuse_purged(self, using: str) -> None:
+        if not self.obj._state.adding and self.obj._state.db == using:
             raise RowPurgedError(
-                f"{self._name} is not there any more: it was purged. Nothing is saved; with"
-                " save(force_insert=True) it begins anew.",
+                f"{self._name} is not there any more: it was purged, or what made it was rolled"
+                " back. Nothing is saved; with save(force_insert=True) it begins anew.",
                 instance=self.obj,
             )
 
@@ -224,14 +225,23 @@ class SavedAsVersion(models.Model):
         using: str | None = None,
         update_fields: Any = None,
     ) -> Any:
-        """Save the first version of a new object, or the next one."""
-        new = force_insert or self.pk is None or self._state.adding
+        """Save the first version of a new object, or the next one.
+
+        A raw save writes what the fixture says; what that leaves out is of a new object.
+        """
+        new = force_insert or self.pk is None or self._state.adding or self._is_elsewhere(using)
         if self._saving is not None and new:
             self._saving.begin()
         elif vars(self).get("start_at", self) is None:
             self.start_at = now() if self._saving is not None else self.created_at
+        if raw and self.row_id is None:
+            self.row_id = self.pk
         options = (raw, cls, force_insert, force_update, using, update_fields)
         return super()._save_table(*options)  # type: ignore[misc]
+
+    def _is_elsewhere(self, using: str | None) -> bool:
+        """Tell whether the instance is an object's current row in another database."""
+        return self._state.db not in {None, using} and vars(self).get("replaced_at") is None
 
     # Django 5.2 returns a bool and hands over one argument less.
     def _do_update(  # type: ignore[override]
@@ -249,10 +259,11 @@ class SavedAsVersion(models.Model):
         insert = super()._do_insert  # type: ignore[misc]
         saving, table = self._saving, table_of(manager.model)
         known = self.pk is not None and not hasattr(self.pk, "resolve_expression")
-        alone = saving is None or known
+        adopted = (saving is not None or raw) and self.row_id is None
+        alone = known or not adopted
         with nullcontext() if alone else transaction.atomic(using=using, savepoint=False):
             made: Any = insert(manager, using, fields, returning_fields, raw)
-            if saving is not None and self.row_id is None:
+            if adopted and self.row_id is None:
                 self.row_id = made[0][returning_fields.index(table.key)]
                 table.adopt(connections[str(using)], self.row_id)
         if saving is not None:

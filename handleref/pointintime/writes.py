@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.db.models import F, Model, QuerySet
+from django.db.models.sql import UpdateQuery
 from django.utils.timezone import now
 
 from handleref.pointintime.as_of import refuse_past
 from handleref.pointintime.base import STAMPS, all_rows, end_of_day, parts_of
+from handleref.pointintime.citing import cited_among, cited_by_all, lock_cited
 from handleref.pointintime.copying import table_of
 from handleref.pointintime.deletion import mark_deleted, purge
 from handleref.pointintime.locking import hold, hold_objects, holding, narrowed
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from datetime import date, datetime
     from typing import Self
+
+    from handleref.pointintime.locking import Held
 
 M = TypeVar("M", bound=Model)
 
@@ -48,10 +52,13 @@ class VersionedWrites(QuerySet[M]):
             return super().update(**kwargs)
         _refuse_stamps(self.model, kwargs)
         rows = self._to_be_written("update")
-        with holding(hold, rows, "updated") as held:
+        # Refuses what cannot be, before anything is written.
+        rows.query.chain(UpdateQuery).add_update_values(kwargs)  # type: ignore[attr-defined]
+        with holding(hold_citing, rows, kwargs, "updated") as held:
             held.replace()
             for keys in held.parts():
-                QuerySet.update(narrowed(rows, keys), **{**authorship(), **kwargs})
+                QuerySet.update(narrowed(rows, keys), **authorship(kwargs), **kwargs)
+            held.follow()
         self._result_cache = None
         return len(held)
 
@@ -69,16 +76,17 @@ class VersionedWrites(QuerySet[M]):
         _refuse_stamps(self.model, fields)
         rows = self._to_be_written("update")
         plain = all_rows(self.model, rows.db)
-        if not objs or not fields or any(obj.pk is None for obj in objs):
-            # Django says what is wrong.
-            return plain.bulk_update(objs, fields, batch_size)
+        wrong = not fields or any(obj.pk is None for obj in objs)
+        # Django says what is wrong, before anything is written.
+        plain.bulk_update(objs if wrong else [], fields, batch_size)
         with holding(hold_objects, rows, objs, "updated") as held:
             held.replace()
             there = [obj for obj in objs if obj.pk in held.versions]
             plain.bulk_update(there, fields, batch_size)
-            more = {name: value for name, value in authorship().items() if name not in fields}
+            more = authorship(fields)
             for keys in held.parts():
                 held.rows(keys).update(**more)
+            held.follow()
         for obj in there:
             held.tell(obj, more)
         return len(held)
@@ -117,6 +125,7 @@ class VersionedWrites(QuerySet[M]):
         for obj in objs:
             begin(obj, moment, block.user, str(block.comment))
         with transaction.atomic(using=self.db, savepoint=False):
+            lock_cited(self.db, cited_by_all(self.model, self.db, objs))
             made = super().bulk_create(objs, batch_size, ignore_conflicts)
             for start in range(0, len(keyless), MANY):
                 pks = [obj.pk for obj in keyless[start : start + MANY]]
@@ -257,10 +266,18 @@ def _follows_deletion(rows: QuerySet[Any], values: Collection[str]) -> bool:
     return all(rows.model._meta.get_field(name) in narrowed_by for name in values)
 
 
-def authorship() -> dict[str, Any]:
-    """Return what a set-based write says of its versions."""
+def hold_citing(rows: QuerySet[Any], values: dict[str, Any], verb: str) -> Held:
+    """Lock rows, and before them the objects that frozen keys are to be written of."""
+    lock_cited(rows.db, cited_among(rows.model, values))
+    return hold(rows, verb)
+
+
+def authorship(given: Collection[str]) -> dict[str, Any]:
+    """Return what a set-based write says of its versions, but for what it is given."""
     block = said()
-    return {"modified_by": block.user, "change_comment": str(block.comment), "reverted_from": None}
+    user = {} if {"modified_by", "modified_by_id"} & {*given} else {"modified_by": block.user}
+    says = {**user, "change_comment": str(block.comment), "reverted_from": None}
+    return {name: value for name, value in says.items() if name not in given}
 
 
 def _refuse_stamps(model: type[Model], names: Iterable[str]) -> None:

@@ -139,6 +139,15 @@ class UndoViewSet(VersionViewSetMixin, PointInTimeModelViewSet):
     model_class = Article
 
 
+class NarrowHistoryViewSet(PointInTimeModelViewSet, VersionViewSetMixin):
+    """Tells nothing of drafts, not of what they were before either."""
+
+    model_class = Article
+
+    def filter_queryset(self, qs):
+        return super().filter_queryset(qs).exclude(header="draft")
+
+
 VIEW_SETS = {
     "articles": ArticleViewSet,
     "drafts": DraftViewSet,
@@ -150,6 +159,7 @@ VIEW_SETS = {
     "verdicts": VerdictViewSet,
     "both": BothViewSet,
     "undo": UndoViewSet,
+    "narrow": NarrowHistoryViewSet,
 }
 
 router = DefaultRouter()

@@ -429,6 +429,59 @@ def test_what_was_saved_meanwhile_is_a_conflict(admin_client, article):
 # Purging
 
 
+def test_before_there_was_anything_is_for_those_who_may_purge(client, article):
+    log_in(client, "view_article", "rollback_article")
+    address = url("rollback_to", article.pk, time="1970-01-01")
+
+    page = client.get(address)
+    refused = confirm(client, address, time="1970-01-01")
+
+    assert page.context["plan"].lacking == ["article"]
+    assert not page.context["plan"].is_possible
+    assert refused.status_code == 409
+    assert Article.records.count() == 2
+
+
+def test_what_others_have_by_now_is_not_had_again(admin_client):
+    page = PointPage.objects.create(title="one")
+    change(page, title="two")
+    PointPage.objects.create(title="one")
+
+    response = confirm(admin_client, url("rollback_to", page.pk, model="pointpage"))
+
+    assert response.status_code == 409
+    words = "What it was does not go together with what else there is."
+    assert words in text_of(response)
+    assert PointPage.objects.get(pk=page.pk).title == "two"
+
+
+@pytest.mark.parametrize("name", ["version_at", "active_at", "time"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_the_ends_of_the_calendar_are_no_moments_elsewhere(
+    admin_client, article, settings, name, zone
+):
+    settings.TIME_ZONE = zone
+    page = url("rollback_to", article.pk) if name == "time" else url("changelist")
+    end = "9999-12-31T23:59:59Z" if zone.startswith("Europe") else "0001-01-01T00:00:00Z"
+
+    response = admin_client.get(page, {name: end})
+
+    assert response.status_code in {200, 302, 400}
+
+
+def test_without_time_zones_the_pages_are_there(admin_client, article, settings):
+    settings.USE_TZ = False
+
+    addresses = [
+        url("timeline", article.pk),
+        url("rollback_to", article.pk),
+        url("purge", article.pk),
+        url("changelist"),
+    ]
+
+    assert {admin_client.get(address).status_code for address in addresses} == {200}
+
+
 def test_a_purge_is_shown_before(admin_client, admin_user, article, receiver):
     heard = receiver(purged)
     Verdict.objects.create(article=article)

@@ -11,6 +11,7 @@ from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, Subquery
 from handleref.exceptions import PastIsReadOnlyError
 from handleref.versions import as_of
 from tests.pointintime.library import build, change, moment, queries
+from tests.pointintime.models import Article, Tag, Tariff, Verdict
 from tests.pointintime.relations import (
     Book,
     BookTopic,
@@ -536,6 +537,41 @@ def test_the_past_is_only_read(the, write):
         write(Book.objects.get(title="One"))
 
     assert ([*Book.records.order_by("pk").values()], [*BookTopic.records.values()]) == before
+
+
+def test_links_of_a_table_without_versions_are_only_read_too():
+    tariff, tag = Tariff.objects.create(code="A", price=1), Tag.objects.create(name="t")
+
+    for write in (
+        lambda: tariff.tags.add(tag),
+        lambda: tag.tariff_set.add(tariff),
+        lambda: tariff.tags.set([tag]),
+    ):
+        with as_of(moment()), pytest.raises(PastIsReadOnlyError), transaction.atomic():
+            write()
+
+    assert not tariff.tags.exists()
+    tariff.tags.add(tag)
+    with as_of(moment()), pytest.raises(PastIsReadOnlyError), transaction.atomic():
+        tariff.tags.clear()
+    assert tariff.tags.exists()
+
+
+def test_frozen_keys_are_found_by_what_is_shown_of_the_moment():
+    article = Article.objects.create(header="one")
+    first = Verdict.objects.create(article=article)
+    early = moment()
+    article.save()
+    second = Verdict.objects.create(article=article)
+
+    def found():
+        return [*Verdict.objects.filter(article__in=Article.objects.all())]
+
+    with as_of(early):
+        assert found() == [first]
+    with as_of(moment()):
+        assert found() == [second]
+    assert found() == [second]
 
 
 LATER = {

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Case, Count, F, Value, When
-from django.db.models.functions import Concat
+from django.db.models import Case, Count, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import Coalesce, Concat
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -214,10 +215,12 @@ class TestUpdating:
             ("b", 3, None),
         ]
 
-    def test_a_user_may_be_named_among_the_values(self, ann):
+    @pytest.mark.parametrize("by_key", [False, True], ids=["user", "key"])
+    def test_a_user_may_be_named_among_the_values(self, ann, by_key):
         make(Article, "a")
 
-        Article.objects.update(header="b", modified_by=ann, change_comment="why")
+        user = {"modified_by_id": ann.pk} if by_key else {"modified_by": ann}
+        Article.objects.update(header="b", **user, change_comment="why")
 
         assert history(Article, "modified_by", "change_comment") == [
             ("a", 1, None, ""),
@@ -280,6 +283,18 @@ class TestUpdating:
                 write()
 
             assert str(error.value).startswith(words)
+
+    def test_what_there_is_not_leaves_the_transaction_usable(self):
+        (article,) = make(Article, "a")
+
+        for write in (
+            lambda: Article.objects.update(nope=1),
+            lambda: Article.objects.bulk_update([article], ["nope"]),
+        ):
+            with transaction.atomic():
+                with pytest.raises(FieldDoesNotExist):
+                    write()
+                assert Article.records.count() == 1
 
     def test_the_past_is_only_read(self):
         make(Article, "a")
@@ -414,6 +429,24 @@ class TestFrozenKeys:
         # It is no version of the verdict that its article was replaced.
         assert [v.row_version for v in judged] == [1, 2] * 3
 
+    def test_they_may_choose_the_rows_and_give_the_values(self):
+        a, b = make(Article, "a", "b")
+        Verdict.objects.create(article=a, text="fine")
+
+        judged = Article.objects.filter(verdict__text="fine")
+        assert judged.update(body="judged") == 1
+        Verdict.objects.create(article=b, text="so")
+        texts = Verdict.records.filter(article=OuterRef("pk")).values("text")
+        told = Article.objects.annotate(told=Coalesce(Subquery(texts[:1]), Value("not")))
+        assert told.update(header=F("told")) == 2
+
+        a.refresh_from_db()
+        b.refresh_from_db()
+        assert (a.header, a.body, a.row_version) == ("not", "judged", 3)
+        assert (b.header, b.body, b.row_version) == ("so", "", 2)
+        judged = Verdict.objects.values_list("article__header", "article__row_version")
+        assert sorted(judged) == [("a", 1), ("b", 1)]
+
     def test_one_statement_moves_all_of_a_key(self):
         articles = make(Article, *"abcdefghij")
         Citation.objects.bulk_create([Citation(article=article) for article in articles * 3])
@@ -437,8 +470,14 @@ class TestStatements:
         "purge": (lambda rows: rows.purge(), 3),
     }
 
-    @pytest.mark.parametrize("number", [1, 20, MANY])
-    @pytest.mark.parametrize("name", WRITES)
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [
+            *((name, number) for name in WRITES for number in (1, 20)),
+            ("update", MANY),
+            ("rollback_latest", MANY),
+        ],
+    )
     def test_of_writes(self, name, number, monkeypatch):
         make(Article, *["a"] * number)
         monkeypatch.setattr(

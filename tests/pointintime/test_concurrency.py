@@ -253,6 +253,99 @@ def test_saves_updates_deletions_and_rollbacks_meet():
 
 
 @pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
+def test_frozen_keys_stay_on_the_version_they_were_made_with(owner_model):
+    article = Article.objects.create(header="1")
+    made = []
+
+    def save():
+        held = Article.objects.get(pk=article.pk)
+        for step in range(40):
+            if step % 4:
+                held.save()
+            else:
+                Article.objects.filter(pk=article.pk).update(body=str(step))
+
+    def cite():
+        for _ in range(40):
+            version = Article.objects.get(pk=article.pk)
+            owner = owner_model.objects.create(article=version)
+            made.append((owner.pk, version.row_version))
+
+    together(lambda number: save() if number % 2 else cite())
+
+    assert chain(article) == ([*range(1, THREADS // 2 * 40 + 2)], True)
+    found = owner_model.objects.values_list("pk", "article__row_version")
+    assert sorted(found) == sorted(made)
+
+
+def made_together(version):
+    return Verdict.objects.bulk_create([Verdict(article=version) for _ in range(3)])
+
+
+def updated(version):
+    verdict = Verdict.objects.create(article=Article.objects.get(header="other"))
+    Verdict.objects.filter(pk=verdict.pk).update(article=version)
+    return [verdict]
+
+
+def made_by_key_and_moved(version):
+    citation = Citation.objects.create(article_id=version.pk)
+    citation.article = version
+    citation.save()
+    return [citation]
+
+
+@pytest.mark.parametrize("cite", [made_together, updated, made_by_key_and_moved])
+def test_frozen_keys_stay_whichever_way_they_were_written(cite):
+    article = Article.objects.create(header="1")
+    Article.objects.create(header="other")
+    owners = []
+
+    def work(number):
+        held = Article.objects.get(pk=article.pk)
+        for _ in range(15):
+            if number % 2:
+                held.save()
+            else:
+                version = Article.objects.get(pk=article.pk)
+                owners.extend((owner, version.row_version) for owner in cite(version))
+
+    together(work)
+
+    assert chain(article) == ([*range(1, THREADS // 2 * 15 + 2)], True)
+    for owner, version in owners:
+        owner.refresh_from_db()
+        assert owner.article.row_version == version
+
+
+@pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
+def test_owners_go_from_one_to_another_while_both_are_saved(owner_model):
+    articles = [Article.objects.create(header=str(n)) for n in range(2)]
+    owners = [owner_model.objects.create(article=articles[n % 2]) for n in range(THREADS)]
+    seen = []
+
+    def work(number):
+        for step in range(20):
+            pk = articles[(step + number) % 2].pk
+            if number < 2:
+                Article.objects.update(body=str(step))
+            elif number < 4:
+                Article.objects.get(pk=pk).save()
+            else:
+                version = Article.objects.get(pk=pk)
+                owner = owner_model.objects.get(pk=owners[number].pk)
+                owner.article = version
+                owner.save()
+                found = owner_model.objects.get(pk=owner.pk).article
+                seen.append((found.row_id, found.row_version) == (pk, version.row_version))
+
+    together(work)
+
+    assert seen == [True] * (THREADS // 2 * 20)
+    assert [chain(article)[1] for article in articles] == [True, True]
+
+
+@pytest.mark.parametrize("owner_model", [Citation, Verdict], ids=["plain", "point-in-time"])
 def test_a_key_frozen_in_a_transaction_stays_though_others_save_before_it_ends(owner_model):
     article = Article.objects.create(header="1")
     made, saved = threading.Event(), threading.Event()

@@ -3,17 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
-from django.db.models import F
+from django.db.models import AutoField, BigAutoField, F, UUIDField
 from django.test.utils import isolate_apps
 
 from handleref.pointintime import dialects
 from handleref.pointintime.base import all_rows
 from handleref.pointintime.constraints import CurrentUniqueConstraint, ValidUniqueConstraint
+from handleref.pointintime.fields import RowIdField
 from handleref.pointintime.models import PointInTimeModel
 from handleref.triggers.dialects import dialect_of
 from handleref.triggers.suspension import suspend
@@ -101,11 +102,14 @@ class TestVersions:
             {"created_at": NOON - DAY},
             {"row_version": 0, "replaced_at": NOON + DAY},
             {"created_at": NOON - 3 * DAY, "replaced_at": NOON - DAY},
+            {"row_version": 3, "created_at": NOON - DAY},
+            {"row_id": 11, "row_version": 0, "replaced_at": NOON + DAY},
         ],
-        ids=["it begins earlier", "it moves", "it lies before"],
+        ids=["it begins earlier", "it moves", "it lies before", "next but earlier", "to another"],
     )
     def test_nor_when_a_row_is_changed(self, values):
         _, current = versions()
+        versions(11)
 
         refused(lambda: all_rows(Article, "default").filter(pk=current.pk).update(**values))
 
@@ -420,3 +424,56 @@ def test_a_constraint_is_made_and_taken_down():
     taken_down = f'ALTER TABLE "{table}" DROP CONSTRAINT IF EXISTS "hr_valid_price"'
     expected = [made, taken_down] if dialects.excludes(connection) else ["None", "None"]
     assert [*map(str, written)] == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_rows_object_has_the_type_of_the_key_whatever_that_becomes():
+    def state(key):
+        fields = [("id", key(primary_key=True)), ("row_id", RowIdField(of=key()))]
+        found = ProjectState()
+        found.add_model(ModelState("pointintime_tests", "Thing", fields))
+        return found
+
+    small, big = state(AutoField), state(BigAutoField)
+    found = MigrationAutodetector(small, big)._detect_changes()
+    (migration,) = found["pointintime_tests"]
+    table = small.apps.get_model("pointintime_tests", "Thing")
+    with connection.schema_editor() as editor:
+        editor.create_model(table)
+    try:
+        with connection.schema_editor() as editor:
+            migration.apply(small, editor)
+        with connection.cursor() as cursor:
+            columns = connection.introspection.get_table_description(cursor, table._meta.db_table)
+        kinds = [connection.introspection.get_field_type(c.type_code, c) for c in columns]
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(table)
+
+    assert {each.name for each in migration.operations} == {"id", "row_id"}
+    assert kinds[1] == "BigIntegerField"
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"), [(Article, BigAutoField), (Note, UUIDField)], ids=["number", "uuid"]
+)
+def test_migrations_say_that_type(model, kind):
+    field = model._meta.get_field("row_id")
+
+    assert type(field.deconstruct()[3]["of"]) is kind
+    assert type(field.clone().deconstruct()[3]["of"]) is kind
+
+
+def test_unknown_fields_are_named():
+    with (
+        isolate_apps("tests.pointintime"),
+        pytest.raises(
+            FieldDoesNotExist, match=r"valid_unique of pointintime_tests\.Odd names nope"
+        ),
+    ):
+
+        class Odd(PointInTimeModel):
+            valid_unique = ["nope"]
+
+            class Meta:
+                app_label = "pointintime_tests"

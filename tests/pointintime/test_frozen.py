@@ -2,12 +2,16 @@
 
 import copy
 import pickle
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from asgiref.sync import async_to_sync
+from django.core import serializers
+from django.db import IntegrityError, connection, connections, models, transaction
 from django.db.models import Count, ProtectedError
-from django.test.utils import CaptureQueriesContext
+from django.db.models.signals import post_save, pre_save
+from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from handleref.pointintime.fields import FrozenForeignKey
 from handleref.versions import as_of
@@ -358,14 +362,16 @@ def test_none_can_be_set(book):
     assert reread(quote).book is None
 
 
-def test_bulk_create_asks_no_more_for_instances(book, owner_model):
+def test_bulk_create_asks_no_more_for_each_instance(book, owner_model):
     old = stale(book)
     change(book, title="v2")
     with CaptureQueriesContext(connection) as plain:
         owner_model.objects.bulk_create([owner_model(book_id=book.pk, text="a")])
     owners = [owner_model(book=each, text="b") for each in (old, book, old)]
 
-    with queries(len(plain)):
+    # The one more locks the object; bulk_create() of a plain model is Django's own.
+    more = connection.features.has_select_for_update and owner_model is Quote
+    with queries(len(plain) + more):
         owner_model.objects.bulk_create(owners)
     change(book, title="v3")
 
@@ -538,6 +544,276 @@ def test_keys_need_not_be_numbers():
     assert [reread(pin).before.leaf.text for pin in pins[2:]] == ["v1", "v2"]
     assert {*Pin.objects.filter(leaf=old)} == {*pins[1:3]}
     assert {*Pin.objects.filter(leaf__in=[old])} == {*pins[1:3]}
+
+
+# Locking ----------------------------------------------------------------------------------------
+
+LOCKS = ("FOR KEY SHARE", "LOCK IN SHARE MODE")
+
+
+def locking(asked):
+    """Return the tables of which statements of their own lock rows, and how many rows of each."""
+    found = [each["sql"] for each in asked if each["sql"].endswith(LOCKS)]
+    return [(sql.split("FROM ")[1].split()[0].strip('"`'), sql.count(",") + 1) for sql in found]
+
+
+def locked(model, rows=1):
+    """Return what is locked before a version is written, where rows can be locked."""
+    return [(model._meta.db_table, rows)] * connection.features.has_select_for_update
+
+
+@contextmanager
+def received(signal, model, receiver):
+    signal.connect(receiver, sender=model, weak=False)
+    try:
+        yield
+    finally:
+        signal.disconnect(receiver, sender=model)
+
+
+def test_the_object_is_locked_before_its_version_is_written(book, owner_model):
+    with CaptureQueriesContext(connection) as asked:
+        owner_model.objects.create(book=book, text="a")
+
+    writes = [each["sql"].startswith("INSERT") for each in asked]
+    assert locking(asked) == locked(Book)
+    assert writes.index(True) == len(locked(Book))
+
+
+def test_an_owner_that_is_given_another_object_locks_that(book):
+    review = stale(Review.objects.create(book=book, text="a"))
+    other = Book.objects.create(title="other", author=book.author)
+
+    with CaptureQueriesContext(connection) as given:
+        change(review, book=other)
+    with CaptureQueriesContext(connection) as by_key:
+        change(stale(review), book_id=book.pk)
+
+    assert [locking(given), locking(by_key)] == [locked(Book)] * 2
+
+
+def test_objects_of_several_keys_are_locked_at_once(book):
+    other = Book.objects.create(title="other", author=book.author)
+
+    with CaptureQueriesContext(connection) as asked:
+        Review.objects.create(book=other, other=book, text="a")
+
+    assert locking(asked) == locked(Book, 2)
+
+
+def test_a_point_in_time_owner_locks_what_it_leaves_along_with_that(book):
+    other = Book.objects.create(title="other", author=book.author)
+    quote = stale(Quote.objects.create(book=book, text="a"))
+
+    with CaptureQueriesContext(connection) as asked:
+        change(quote, book=other)
+
+    # Its save locks what it is on in any case, which is locked by then.
+    assert locking(asked)[:1] == locked(Book, 2)
+
+
+def test_many_are_locked_at_once(book):
+    others = [Book.objects.create(title=str(n), author=book.author) for n in range(3)]
+
+    with CaptureQueriesContext(connection) as made:
+        Quote.objects.bulk_create([Quote(book=each, text="a") for each in (*others, *others)])
+    with CaptureQueriesContext(connection) as updated:
+        Quote.objects.filter(book=others[0]).update(book=book)
+
+    assert locking(made) == locked(Book, 3)
+    # What they leave comes after.
+    assert locking(updated)[:1] == locked(Book)
+
+
+def test_nothing_is_asked_where_no_key_is_written(book):
+    review = stale(Review.objects.create(book=book, text="a"))
+
+    with queries(1):
+        change(review, text="b")
+    review.book = Book.objects.create(title="other", author=book.author)
+    with queries(1):
+        review.save(update_fields=["text"])
+
+    assert frozen(review) == "v1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_is_opened_only_to_lock(book):
+    with CaptureQueriesContext(connection) as asked:
+        review = Review.objects.create(book=book, text="a")
+    with queries(1):
+        review.save(update_fields=["text"])
+
+    # Begin, lock, insert, commit.
+    assert len(asked) == (4 if connection.features.has_select_for_update else 1)
+
+
+def test_what_a_receiver_sets_is_locked(book):
+    def receive(instance, **_):
+        instance.book = book
+
+    with received(pre_save, Review, receive), CaptureQueriesContext(connection) as asked:
+        Review.objects.create(text="a")
+
+    assert locking(asked) == locked(Book)
+
+
+def test_a_raw_save_locks_nothing(book):
+    review = Review.objects.create(book=book, text="a")
+    fixture = serializers.serialize("json", [review]).replace('"a"', '"b"')
+    (read,) = serializers.deserialize("json", fixture)
+
+    with CaptureQueriesContext(connection) as asked:
+        read.save()
+
+    assert locking(asked) == []
+    assert reread(review).text == "b"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_save_that_fails_leaves_the_connection_usable(book, owner_model):
+    with pytest.raises(IntegrityError):
+        owner_model.objects.create(book=book, text=None)
+    left = connection.in_atomic_block
+    with transaction.atomic():
+        with pytest.raises(IntegrityError), transaction.atomic():
+            owner_model.objects.create(book=book, text=None)
+        owner = owner_model.objects.create(book=book, text="a")
+
+    assert (left, owner_model.objects.count(), frozen(owner)) == (False, 1, "v1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receivers_are_outside_of_its_transaction(book, owner_model):
+    """One that refuses, breaks no transaction; one that comes after, sees the row committed."""
+    seen = []
+
+    def refuse(**_):
+        raise LookupError
+
+    def see(**_):
+        seen.append(connection.in_atomic_block)
+
+    with transaction.atomic(), received(pre_save, owner_model, refuse):
+        with pytest.raises(LookupError):
+            owner_model.objects.create(book=book, text="a")
+        count = owner_model.objects.count()
+    with received(post_save, owner_model, see):
+        owner_model.objects.create(book=book, text="b")
+
+    assert (count, seen, owner_model.objects.count()) == (0, [False], 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_saved_by_coroutines(book, owner_model):
+    old = stale(book)
+    change(book, title="v2")
+    owner = owner_model(book=old, text="a")
+
+    async_to_sync(owner.asave)()
+
+    assert frozen(owner) == "v1"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_the_object_is_locked_where_the_owner_is_saved(owner_model):
+    author = Author.objects.using("other").create(name="Ann")
+    book = Book.objects.using("other").create(title="v1", author=author)
+    owner = owner_model(book=book, text="a")
+    Book.objects.using("other").update(title="v2")
+
+    with CaptureQueriesContext(connections["other"]) as asked, queries(0):
+        owner.save(using="other")
+
+    assert locking(asked) == locked(Book)
+    assert owner_model.objects.using("other").get().book.title == "v1"
+
+
+@isolate_apps("tests.pointintime")
+def test_proxies_lock_as_their_models_do(book):
+    class Praise(Review):
+        class Meta:
+            app_label = "pointintime_tests"
+            proxy = True
+
+    class Novel(Book):
+        class Meta:
+            app_label = "pointintime_tests"
+            proxy = True
+
+    old = Novel.objects.get()
+    change(book, title="v2")
+
+    with CaptureQueriesContext(connection) as asked:
+        praise = Praise.objects.create(book=old, text="a")
+
+    assert locking(asked) == locked(Book)
+    assert Review.objects.get(pk=praise.pk).book.title == "v1"
+
+
+@pytest.fixture
+def shelves(transactional_db):
+    """Models of an abstract base with frozen keys, one of them with children; and their tables."""
+    with isolate_apps("tests.pointintime"):
+
+        class Shelf(models.Model):
+            book = FrozenForeignKey(Book, related_name="+")
+
+            class Meta:
+                abstract = True
+
+        class Upper(Shelf):
+            saved = 0
+
+            def save_base(self, *args, **kwargs):
+                self.saved += 1
+                super().save_base(*args, **kwargs)
+
+        class Lower(Shelf):
+            second = FrozenForeignKey(Book, related_name="+")
+            written = 0
+
+            def _save_table(self, *args, **kwargs):
+                self.written += 1
+                return super()._save_table(*args, **kwargs)
+
+        class Cellar(Lower):
+            third = FrozenForeignKey(Book, related_name="+")
+
+    tables = [Upper, Lower, Cellar]
+    with connection.schema_editor() as editor:
+        for model in tables:
+            editor.create_model(model)
+    yield tables
+    with connection.schema_editor() as editor:
+        for model in reversed(tables):
+            editor.delete_model(model)
+
+
+def test_children_of_an_abstract_owner_lock_once_each(shelves, book):
+    upper, lower, cellar = shelves
+    other = Book.objects.create(title="other", author=book.author)
+
+    with CaptureQueriesContext(connection) as asked_upper:
+        made_upper = upper.objects.create(book=book)
+    with CaptureQueriesContext(connection) as asked_lower:
+        made_lower = lower.objects.create(book=book, second=other)
+    with CaptureQueriesContext(connection) as asked_cellar:
+        made_cellar = cellar.objects.create(book=book, second=other, third=book)
+
+    assert locking(asked_upper) == locked(Book)
+    assert locking(asked_lower) == locked(Book, 2)
+    # It has two tables.
+    assert locking(asked_cellar) == locked(Book, 2) + locked(Book)
+    # What the models do themselves is done.
+    assert (made_upper.saved, made_lower.written, made_cellar.written) == (1, 1, 2)
+
+
+def test_an_abstract_owner_is_left_as_it_is(shelves):
+    abstract = shelves[0].__mro__[1]
+
+    assert "_save_table" not in vars(abstract)
+    assert ["_save_table" in vars(model) for model in shelves] == [True, True, False]
 
 
 # Together ---------------------------------------------------------------------------------------

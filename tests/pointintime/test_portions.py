@@ -140,6 +140,8 @@ class TestCorrecting:
             tariff.correct(day(10), None, end_at=day(5))
         with pytest.raises(TypeError) as other:
             tariff.correct(day(10), None, title="x")
+        with pytest.raises(ValueError, match=r"^id of .* is not corrected"):
+            tariff.correct(day(10), None, id=tariff.pk + 1)
 
         assert str(error.value) == (
             "end_at of pointintime_tests.Tariff is not corrected for a part of its validity:"

@@ -433,6 +433,22 @@ def test_it_goes_back_to_a_time(client, article):
     assert Article.records.count() == 1
 
 
+def test_what_others_have_by_now_is_not_had_again(root):
+    page = PointPage.objects.create(title="one")
+    page.title = "two"
+    page.save()
+    PointPage.objects.create(title="one")
+
+    response = root.post(f"/pages/{page.pk}/rollback/")
+
+    assert (response.status_code, response.json()) == (
+        409,
+        {"detail": "What it was does not go together with what else there is."},
+    )
+    page.refresh_from_db()
+    assert (page.title, page.row_version) == ("two", 2)
+
+
 def test_a_date_to_go_back_to_means_its_end(client, article):
     today = now().astimezone().date()
 
@@ -573,6 +589,19 @@ def test_each_permission_opens_its_own_doors(article, codename, done):
     assert purged == (204 if codename == "purge" else 403)
 
 
+def test_who_may_not_purge_goes_back_to_nothing_before_there_was_anything(article):
+    client = APIClient()
+    client.force_authenticate(allowed("rollback_article"))
+
+    refused = roll_back(client, article, time="1970-01-01")
+
+    assert refused.status_code == 403
+    assert Article.records.filter(row_id=article.pk).count() == 2
+    client.force_authenticate(allowed("rollback_article", "purge_article", name="dora"))
+    assert roll_back(client, article, time="1970-01-01").status_code == 204
+    assert not Article.records.exists()
+
+
 def test_nobody_in_particular_may_do_nothing(article):
     assert asked(APIClient(), article) == set()
     assert APIClient().get("/articles/?version_at=nonsense").status_code in {401, 403}
@@ -627,6 +656,22 @@ def test_nobody_reaches_what_filter_queryset_leaves_out(client, article):
     assert client.get("/drafts/headers/").json() == ["draft"]
     assert Article.records.count() == before
     assert Article.objects.get(pk=draft.pk).row_version == 1
+
+
+def test_the_history_of_what_is_left_out_now_is_not_told_by_a_time(client, article):
+    address = f"/narrow/{article.pk}"
+    early = {"version_at": article.early.isoformat()}
+    told = client.get(f"{address}/history/", early)
+    change(article, header="draft")
+
+    statuses = {
+        client.get(f"{address}/{path}", early).status_code
+        for path in ("history/", f"history/{article.pk}.3/", "compare/")
+    }
+
+    assert [row["id"] for row in told.json()] == [f"{article.pk}.2", f"{article.pk}.1"]
+    assert statuses == {404}
+    assert client.get(f"{address}/history/", {"version_at": "x"}).status_code == 400
 
 
 def test_the_past_is_narrowed_as_it_was(client):

@@ -222,6 +222,15 @@ class TestFields:
 
             assert str(error.value) == "Article has no column called 'title'."
 
+    def test_what_tells_of_the_version_does_not_go_back_by_itself(self):
+        article = Article.objects.create(header="a")
+        article.save()
+
+        with pytest.raises(FieldDoesNotExist):
+            article.rollback_latest(fields=["row_version"])
+
+        assert Article.records.count() == 2
+
 
 class TestMany:
     def test_each_object_goes_back_to_its_own_version(self, life):

@@ -447,11 +447,40 @@ class TestRefusals:
             article.save()
 
         assert str(error.value) == (
-            f"pointintime_tests.Article {key} is not there any more: it was purged. Nothing is"
-            " saved; with save(force_insert=True) it begins anew."
+            f"pointintime_tests.Article {key} is not there any more: it was purged, or what made it"
+            " was rolled back. Nothing is saved; with save(force_insert=True) it begins anew."
         )
         article.save(force_insert=True)
         assert rows(article, "pk", "row_version") == [(key, 1)]
+
+    @pytest.mark.django_db(databases=["default", "other"])
+    def test_in_another_database_it_begins_there(self):
+        article = Article.objects.create(header="one")
+        article.save()
+
+        article.save(using="other")
+        article.header = "there"
+        article.save()
+
+        assert (article._state.db, article.row_version) == ("other", 2)
+        found = Article.records.using("other").order_by("row_version")
+        assert [(r.header, r.row_version, r.row_id) for r in found] == [
+            ("one", 1, article.pk),
+            ("there", 2, article.pk),
+        ]
+        assert Article.objects.get().row_version == 2
+
+    @pytest.mark.parametrize("key", [7, None], ids=["with a key", "without"])
+    def test_what_a_fixture_leaves_out_is_that_of_a_new_object(self, key):
+        row = {"model": "pointintime_tests.article", "pk": key, "fields": {"header": "by hand"}}
+        for loaded in serializers.deserialize("python", [row]):
+            loaded.save()
+
+        article = Article.objects.get()
+        assert (article.row_id, article.row_version) == (article.pk, 1)
+        article.header = "two"
+        article.save()
+        assert rows(article, "header", "row_version") == [("by hand", 1), ("two", 2)]
 
     def test_a_refusal_leaves_the_transaction_usable(self):
         article = Article.objects.create(header="one")

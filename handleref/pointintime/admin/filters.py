@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
     from django.contrib.admin.views.main import ChangeList
     from django.db.models import Model, QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, QueryDict
 
 VERSION_AT, ACTIVE_AT = "version_at", "active_at"
 LABELS = {
     VERSION_AT: gettext_lazy("As known at"),
     ACTIVE_AT: gettext_lazy("True at"),
 }
+# Ends the name of the field that goes along unseen, with a moment to the microsecond.
+EXACT = "_exact"
 
 
 def moment_in(name: str, text: str) -> datetime | None:
@@ -42,11 +44,28 @@ def moment_in(name: str, text: str) -> datetime | None:
     try:
         value = parse_date(text) or parse_datetime(text)
         if value is not None:
-            return end_of_day(value, name)
-    except ValueError:
+            moment = end_of_day(value, name)
+            # The pages show it in the time zone of whoever looks.
+            for_input(moment)
+            return moment
+    except (ValueError, OverflowError):
         # Well formed, but out of the calendar.
         pass
     raise ValueError(_("%(name)s takes a date or datetime in ISO 8601, not “%(value)s”.") % words)
+
+
+def exactly(data: QueryDict, name: str) -> str:
+    """Return what is given under a name, with what a field of a form cut off.
+
+    That has no more than seconds, between which there may be versions. What it was filled
+    with goes along, and is meant unless somebody typed another moment.
+    """
+    text, exact = data.get(name, ""), data.get(name + EXACT, "")
+    try:
+        same = for_input(moment_in(name, text)) == for_input(moment_in(name, exact))
+    except ValueError:
+        same = False
+    return exact if same else text
 
 
 def moments_in(request: HttpRequest) -> dict[str, datetime]:
@@ -54,7 +73,7 @@ def moments_in(request: HttpRequest) -> dict[str, datetime]:
 
     :raises ValueError: when one of them is none.
     """
-    found = {name: moment_in(name, request.GET.get(name, "")) for name in LABELS}
+    found = {name: moment_in(name, exactly(request.GET, name)) for name in LABELS}
     return {name: moment for name, moment in found.items() if moment}
 
 
@@ -84,10 +103,11 @@ class AsOfFilter(ListFilter):
         model_admin: ModelAdmin[Any],
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        for name in LABELS:
+        for name in self.expected_parameters():
             params.pop(name, None)
         self.moments = moments_in(request)
-        dropped = {*LABELS, PAGE_VAR, ERROR_FLAG}
+        self.exact = {name: exactly(request.GET, name) for name in LABELS}
+        dropped = {*self.expected_parameters(), PAGE_VAR, ERROR_FLAG}
         self.others = [
             (name, value)
             for name, values in request.GET.lists()
@@ -98,13 +118,15 @@ class AsOfFilter(ListFilter):
     def has_output(self) -> bool:
         return True
 
-    def expected_parameters(self) -> list[str | None]:
-        return [*LABELS]
+    def expected_parameters(self) -> list[Any]:
+        return [*LABELS, *(name + EXACT for name in LABELS)]
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         """Yield the fields of the form, and what leads back to the present."""
         for name, label in LABELS.items():
-            yield {"name": name, "label": label, "value": for_input(self.moments.get(name))}
+            value = for_input(self.moments.get(name))
+            exact = {"name": name + EXACT, "value": self.exact[name]}
+            yield {"name": name, "label": label, "value": value, "exact": exact}
 
     @property
     def is_set(self) -> bool:

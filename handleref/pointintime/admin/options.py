@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from handleref.pointintime.admin.filters import VERSION_AT, AsOfFilter, moments_in
+from handleref.pointintime.admin.filters import VERSION_AT, AsOfFilter, exactly, moments_in
 from handleref.pointintime.admin.finding import Subject, address, subject, when
 from handleref.pointintime.admin.taking import Purging, RollingBack
 from handleref.pointintime.admin.timeline import timeline_page
@@ -120,7 +120,7 @@ class PointInTimeAdmin(ModelAdmin):  # type: ignore[type-arg]  # no generic at r
         kind: Any = super().get_changelist(request, **kwargs)
         if past_of(request) is None:
             return kind  # type: ignore[no-any-return]
-        return type(PastLinks.__name__, (PastLinks, kind), {"at": request.GET[VERSION_AT]})
+        return type(PastLinks.__name__, (PastLinks, kind), {"at": exactly(request.GET, VERSION_AT)})
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if past := past_of(request):

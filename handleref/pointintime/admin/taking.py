@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from handleref.pointintime.admin.filters import for_input, moment_in
+from handleref.pointintime.admin.filters import EXACT, exactly, for_input, moment_in
 from handleref.pointintime.admin.finding import Subject, about_context, address, machine, when
 from handleref.pointintime.base import all_rows, frozen_relations
 from handleref.pointintime.locking import Held, hold
@@ -88,14 +88,18 @@ class Forgetting:
     def _carried_out(self) -> Plan | None:
         """Do it and return what it came to, or None when it is refused."""
         rows = all_rows(self.about.model, self.about.using).filter(pk=self.about.key)
-        with transaction.atomic(using=self.about.using):
-            hold(rows, "forgotten", deleted=True)
-            self.about.row = rows.first() or self.about.row
-            plan = self.plan()
-            if plan.expected == self.request.POST.get("expected_state") and plan.is_possible:
-                self._do(plan)
-                return plan
         text = _("The object was changed meanwhile. Look at what would change now.")
+        try:
+            with transaction.atomic(using=self.about.using):
+                hold(rows, "forgotten", deleted=True)
+                self.about.row = rows.first() or self.about.row
+                plan = self.plan()
+                if plan.expected == self.request.POST.get("expected_state") and plan.is_possible:
+                    self._do(plan)
+                    return plan
+        except IntegrityError:
+            # The database says it in words for nobody else.
+            text = _("What it was does not go together with what else there is.")
         self.errors.append(("", text))
         return None
 
@@ -130,13 +134,14 @@ class Forgetting:
         model = self.about.model
         _listed, taken, lacking, barring = hard_deletion(self.admin, self.request, self.about.rows)
         # The permission to purge stands for that to delete what is the object's own.
-        own = str(model._meta.verbose_name)
+        own, may = {str(model._meta.verbose_name)}, self.admin.has_purge_permission
+        lacking = lacking - own if may(self.request, self.about.row) else lacking | own
         return Plan(
             "gone",
             self._state(),
             vanishing=self.about.rows.count(),
             taken=taken,
-            lacking=sorted(lacking - {own}),
+            lacking=sorted(lacking),
             barring=barring,
         )
 
@@ -197,7 +202,7 @@ class RollingBack(Forgetting):
     def __init__(self, admin: PointInTimeAdmin, request: HttpRequest, about: Subject) -> None:
         super().__init__(admin, request, about)
         given = request.POST if request.method == "POST" else request.GET
-        self.given = given.get("time", "")
+        self.given = exactly(given, "time")
         self.time: datetime | None = None
         try:
             self.time = moment_in(_("Time"), self.given)
@@ -262,6 +267,7 @@ class RollingBack(Forgetting):
             **super()._context(),
             "time": self.given,
             "time_value": for_input(self.time),
+            "exact_name": "time" + EXACT,
             "time_text": when(self.time),
         }
 

@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 
 from handleref.pointintime.admin.filters import VERSION_AT
 from handleref.pointintime.admin.finding import about_context, address, machine, when
-from handleref.pointintime.base import stored
 from handleref.pointintime.history import span
 
 if TYPE_CHECKING:
@@ -126,6 +125,11 @@ class Picture:
             text=told(each),
         )
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it is as wide as if there were few rows, and may shrink a bit."""
+        return self.known.size == WIDTH
+
     def across(self) -> list[Tick]:
         """Return the moments below the picture; the first and the last one are written there."""
         half, end = TEXT_ACROSS / 2, self.known.size - TEXT_ACROSS
@@ -214,7 +218,7 @@ def timeline_page(
     page = paginator.get_page(request.GET.get(PAGE_VAR, 1))
     spans = [span(row) for row in page.object_list]
     # A row may have been written later than the clock says.
-    present = max([stored(now()), *(m for s in spans for m in (s.known.start, s.known.end) if m)])
+    present = max([now(), *(m for s in spans for m in (s.known.start, s.known.end) if m)])
     return {
         **about_context(admin, request, about, _("Timeline")),
         "title": _("Timeline: %s") % about.name,

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 LOOKING = ("GET", "HEAD")
+# The actions of a VersionViewSetMixin, which tell all that today's objects ever were.
+OF_HISTORY = ("history", "version", "compare", "deleted")
 CONFLICT: dict[int, Any] = {
     409: {"type": "object", "properties": {"detail": {"type": "string"}}},
 }
@@ -110,7 +112,8 @@ class PointInTimeModelViewSet(ModelViewSet):  # type: ignore[type-arg]  # no gen
         method = str(request.method)
         if method in LOOKING:
             # Later than who may ask at all.
-            self._asked = asked_of(AsOfQuerySerializer, _times(request))
+            asked = asked_of(AsOfQuerySerializer, _times(request))
+            self._asked = {} if self.action in OF_HISTORY else asked
         if self.action and (method in LOOKING or method not in SAFE_METHODS):
             # Where DRF looks for the handler next; within it, an error still is one.
             setattr(self, method.lower(), self._timed(getattr(self, method.lower())))
@@ -172,7 +175,8 @@ class PointInTimeModelViewSet(ModelViewSet):  # type: ignore[type-arg]  # no gen
     def rollback(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Take the object back to what it was; what came after is forgotten.
 
-        Where it was not there then, or is not for the user to see any more, nothing is shown.
+        Where it was not there then it is purged, for which the user needs that permission too.
+        What is not there, or not for the user to see, is not shown.
         """
         obj = self.get_object()
         shape = PointInTimeRollbackSerializer(
@@ -180,11 +184,15 @@ class PointInTimeModelViewSet(ModelViewSet):  # type: ignore[type-arg]  # no gen
         )
         shape.is_valid(raise_exception=True)
         asked, key, user = {**shape.validated_data}, obj.pk, self.get_user()
-        with self._atomic():
+        with self._atomic(), _fitting():
             if time := asked.pop("time", None):
                 obj.rollback_to_at(time, **asked, user=user)
             else:
                 obj.rollback_latest(**asked, user=user)
+            if obj.pk is None:
+                # There was none yet, so nothing is left of it.
+                self.action = "purge"
+                self.check_permissions(request)
         return self._answered(key)
 
     def _atomic(self) -> Any:
@@ -216,6 +224,15 @@ def _explained() -> Iterator[None]:
         raise Conflict(str(error)) from error
     except (ProtectedError, RestrictedError) as error:
         raise Conflict(_in_the_way(error)) from error
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Refuse what cannot be again, since other objects have its values by now."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(_("What it was does not go together with what else there is.")) from error
 
 
 def _in_the_way(error: Any) -> str:

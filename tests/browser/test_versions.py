@@ -3,7 +3,7 @@
 import pytest
 
 from handleref.versions import history
-from tests.browser.conftest import asked, press, text_of
+from tests.browser.conftest import asked, leave_by, press, tab_to, text_of
 from tests.versions.admin import PageAdmin
 from tests.versions.models import Page
 
@@ -25,14 +25,6 @@ ROLLED_BACK = [
 ]
 DELETED = ["ann", "Deleted.", "Status before: ok after: deleted take back Status"]
 RECOVERED = ["ann", "Missed.", "Status before: deleted after: ok take back Status"]
-
-# More than there are between two that these tests go to.
-STOPS = 30
-NAME_OF_FOCUS = """() => {
-    const {activeElement: one} = document;
-    const words = one.labels?.length ? one.labels[0].textContent : one.textContent || one.value;
-    return words.replace(/\\s+/g, " ").trim();
-}"""
 
 
 @pytest.fixture(autouse=True)
@@ -141,23 +133,6 @@ def test_the_whole_way(page, lamps, complaints):
 # By keyboard
 
 
-def tab_to(page, label):
-    """Press Tab until what is called like that has the focus."""
-    for _ in range(STOPS):
-        page.keyboard.press("Tab")
-        if page.evaluate(NAME_OF_FOCUS) == label:
-            return
-    pytest.fail(f"Tab does not lead to {label!r}.")
-
-
-def leave_by(page, key):
-    """Press a key that leads to another page, and pass over what all pages begin with."""
-    with page.expect_navigation():
-        page.keyboard.press(key)
-    tab_to(page, "Skip to main content")
-    page.keyboard.press("Enter")
-
-
 def test_by_keyboard_from_the_history_to_a_value_taken_back(page, lamps):
     page.get_by_role("link", name="Lights").focus()
 
@@ -202,6 +177,7 @@ def test_no_page_beside_the_way_complains_either(page, lamps, complaints):
 
 def test_a_script_in_a_page_would_be_noticed(page, complaints):
     add = "document.body.append(Object.assign(document.createElement('script'), {text: 'x'}))"
+    page.goto(ADMIN)
 
     with page.expect_console_message():
         page.evaluate(add)

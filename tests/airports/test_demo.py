@@ -167,6 +167,9 @@ def taken_port():
         yield listener.getsockname()[1]
 
 
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="it makes the same database of its own on every run"
+)
 def test_the_demo_tells_its_story_from_a_database_made_anew(tmp_path, pytestconfig):
     if connection.vendor != "sqlite":
         pytest.skip("the demo has a database of its own, the same beside every suite")

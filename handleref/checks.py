@@ -2,11 +2,8 @@
 
 from django.core.checks import Tags, register
 
-from handleref.pointintime.checks import (
-    check_databases,
-    check_point_in_time,
-    check_relations,
-)
+from handleref.pointintime.checks import check_point_in_time, check_relations
+from handleref.pointintime.lifecycle.checks import check_databases
 from handleref.references.checks import check_references
 from handleref.stacks.checks import check_stacks
 from handleref.triggers.checks import check_declared, check_installed

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
-from django.db import connections, router
 from django.db.models import (
     CASCADE,
     AutoField,
@@ -16,10 +15,8 @@ from django.db.models import (
     UniqueConstraint,
 )
 
-from handleref.pointintime import dialects
 from handleref.pointintime.as_of import MomentQuerySet
-from handleref.pointintime.base import all_rows, is_point_in_time
-from handleref.pointintime.constraints import ValidUniqueConstraint
+from handleref.pointintime.base import is_point_in_time
 from handleref.pointintime.fields import CurrentManyToManyField, FrozenForeignKey
 from handleref.pointintime.managers import RowsManager
 
@@ -46,20 +43,6 @@ def check_point_in_time(app_configs: Any = None, **_: Any) -> list[CheckMessage]
                 found += _check_uniqueness(model)
                 found += _check_parents(model)
             found += _check_targets(model)
-    return found
-
-
-def check_databases(databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Check what each database lacks: an extension, or what rows were to be told.
-
-    Nothing found is an error: ``migrate`` runs these checks first, and is what mends it.
-    """
-    found: list[CheckMessage] = []
-    for using in databases or ():
-        models = [m for m in apps.get_models() if _is_there(m, using)]
-        found += _check_operators(using, models)
-        for model in models:
-            found += _check_adopted(using, model)
     return found
 
 
@@ -186,48 +169,6 @@ def _check_targets(model: type[Model]) -> Iterator[CheckMessage]:
                 obj=field,
                 id="handleref.E023",
             )
-
-
-def _is_there(model: type[Model], using: str) -> bool:
-    """Tell whether a database has the table of a point-in-time model, as it should be."""
-    if not is_point_in_time(model) or model._meta.proxy or not model._meta.managed:
-        return False
-    if not router.allow_migrate_model(using, model):
-        return False
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        if model._meta.db_table not in connection.introspection.table_names(cursor):
-            return False
-        found = connection.introspection.get_table_description(cursor, model._meta.db_table)
-    return "row_id" in {column.name for column in found}
-
-
-def _check_operators(using: str, models: Iterable[type[Model]]) -> Iterator[CheckMessage]:
-    wanted = [
-        model._meta.label
-        for model in models
-        if any(isinstance(each, ValidUniqueConstraint) for each in model._meta.constraints)
-    ]
-    if wanted and dialects.lacks_operators(connections[using]):
-        yield Warning(
-            f"{using!r} has no extension btree_gist, which valid_unique of {', '.join(wanted)}"
-            " needs.",
-            hint="Put BtreeGistExtension() of django.contrib.postgres.operations before the"
-            " constraint in its migration, or let somebody run CREATE EXTENSION btree_gist.",
-            obj=using,
-            id="handleref.W024",
-        )
-
-
-def _check_adopted(using: str, model: type[Model]) -> Iterator[CheckMessage]:
-    if all_rows(model, using).filter(row_id=None).exists():
-        yield Warning(
-            f"{model._meta.label} has rows in {using!r} that were there before it was a"
-            " PointInTimeModel, and belong to no object yet.",
-            hint=f"manage.py handleref_pointintime adopt {model._meta.label} --database {using}",
-            obj=model,
-            id="handleref.W025",
-        )
 
 
 def check_relations(app_configs: Any = None, **_: Any) -> list[CheckMessage]:

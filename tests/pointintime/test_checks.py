@@ -1,5 +1,6 @@
 """The checks: each wrong set-up, its whole message and its hint."""
 
+import sys
 import uuid
 
 import pytest
@@ -13,6 +14,7 @@ from handleref.pointintime import checks, dialects
 from handleref.pointintime.base import all_rows
 from handleref.pointintime.constraints import CurrentUniqueConstraint
 from handleref.pointintime.fields import CurrentOneToOneField
+from handleref.pointintime.lifecycle.checks import check_databases
 from handleref.pointintime.managers import PointInTimeManager, PointInTimeQuerySet
 from handleref.pointintime.models import PointInTimeModel
 from tests.pointintime.models import Article, Tariff
@@ -45,7 +47,7 @@ def test_the_models_of_the_suite_draw_what_they_are_odd_for():
 def test_they_are_registered():
     found = registry.get_checks(include_deployment_checks=True)
 
-    assert {checks.check_point_in_time, checks.check_databases} <= {*found}
+    assert {checks.check_point_in_time, check_databases} <= {*found}
 
 
 @isolate_apps("tests.pointintime")
@@ -254,7 +256,7 @@ def test_w022_a_parent_that_takes_the_past_along():
 @pytest.mark.django_db
 class TestDatabases:
     def check(self):
-        found = checks.check_databases(["default"])
+        found = check_databases(["default"])
         return [each for each in found if each.obj in ("default", Article)]
 
     def test_what_is_adopted_and_has_its_extension_draws_nothing(self):
@@ -277,24 +279,66 @@ class TestDatabases:
             )
         ]
 
-    @pytest.mark.skipif(
-        not dialects.excludes(connection), reason="no constraint needs an extension"
-    )
-    def test_w024_an_extension_that_is_not_there(self, monkeypatch):
-        monkeypatch.setattr(dialects, "HAS_BTREE_GIST", "SELECT FALSE")
-
-        [found] = self.check()
-
-        assert found == Warning(
-            f"'default' has no extension btree_gist, which valid_unique of {Tariff._meta.label}"
-            " needs.",
-            hint="Put BtreeGistExtension() of django.contrib.postgres.operations before the"
-            " constraint in its migration, or let somebody run CREATE EXTENSION btree_gist.",
-            obj="default",
-            id="handleref.W024",
-        )
-
     def test_tables_that_are_not_there_yet_are_left_alone(self, monkeypatch):
         monkeypatch.setattr(Article._meta, "db_table", "not_there")
 
         assert self.check() == []
+
+
+MIGRATION = """
+from django.contrib.postgres.operations import BtreeGistExtension
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    operations = [{operation}]
+"""
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(not dialects.excludes(connection), reason="no constraint needs an extension")
+class TestOperators:
+    @pytest.fixture(autouse=True)
+    def without(self, monkeypatch):
+        monkeypatch.setattr(dialects, "HAS_BTREE_GIST", "SELECT FALSE")
+
+    def check(self):
+        return [e for e in check_databases(["default"]) if e.obj == "default"]
+
+    @pytest.mark.parametrize("table", ["is there", "is to come"])
+    def test_w024_an_extension_that_is_not_there(self, table, monkeypatch):
+        if table == "is to come":
+            monkeypatch.setattr(Tariff._meta, "db_table", "not_there")
+
+        assert self.check() == [
+            Warning(
+                f"'default' has no extension btree_gist, which valid_unique of"
+                f" {Tariff._meta.label} needs.",
+                hint="Put BtreeGistExtension() of django.contrib.postgres.operations before the"
+                " constraint in its migration, or let somebody run CREATE EXTENSION btree_gist.",
+                obj="default",
+                id="handleref.W024",
+            )
+        ]
+
+    @pytest.mark.parametrize(
+        ("operation", "found"),
+        [
+            ("BtreeGistExtension()", []),
+            ("migrations.RunSQL('CREATE EXTENSION btree_gist')", []),
+            ("migrations.RunSQL('SELECT 1')", ["handleref.W024"]),
+        ],
+    )
+    def test_a_migration_that_is_to_come_brings_it(
+        self, operation, found, settings, tmp_path, monkeypatch
+    ):
+        folder = tmp_path / "brings"
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / "0001_initial.py").write_text(MIGRATION.format(operation=operation))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "brings.0001_initial", raising=False)
+        monkeypatch.delitem(sys.modules, "brings", raising=False)
+        settings.MIGRATION_MODULES = {**settings.MIGRATION_MODULES, LABEL: "brings"}
+
+        assert [each.id for each in self.check()] == found

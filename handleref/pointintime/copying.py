@@ -15,8 +15,9 @@ from django.db import connections
 from django.db.models import AutoField
 
 from handleref.pointintime.base import BOOKKEEPING, STAMPS, TICK, all_rows, frozen_relations
-from handleref.pointintime.dialects import REPLACE, become_writer
+from handleref.pointintime.dialects import become_writer, replacement
 from handleref.references.base import PARAMETERS
+from handleref.references.dialects import fetch_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,13 +160,13 @@ class Table:
         columns = tuple(field.column for field, _value in values)
         params = [self.key.get_db_prep_value(key, connection)]
         params += [] if expected is None else [expected]
-        params += [field.get_db_prep_save(value, connection) for field, value in values]
         params.append(self.stored(connection, "created_at", clock))
+        params += [field.get_db_prep_save(value, connection) for field, value in values]
         params += [] if self.makes_keys else [self.new_key(connection)]
-        name = "replace" if expected is None else "replace_expected"
-        with connection.cursor() as cursor:
-            cursor.execute(self._text(name, connection, columns), params)
-            row = cursor.fetchone()
+        name = "replace" if expected is None else "replace expected"
+        if connection.get_autocommit():
+            name += " alone"
+        row = fetch_one(connection, self._text(name, connection, columns), params)
         return row and (row[0], row[1], self.python(connection, "created_at", row[2]))
 
     def adopt(self, connection: BaseDatabaseWrapper, key: Any) -> None:
@@ -197,22 +198,18 @@ class Table:
         if name == "update":
             assignments = ", ".join(f"{quote(column)} = %s" for column in given)
             return f"UPDATE {table} SET {assignments} WHERE {key} = %s"
-        columns = ", ".join(quote(str(field.column)) for field in self.copied)
         if name.startswith("replace"):
-            names = {each: quote(str(self.fields[self.place[each]].column)) for each in STAMPS}
-            sources = {"replaced_at": "hr_made", "row_id": f"hr_old.{key}", self.key.name: "%s"}
-            return REPLACE.format(
-                table=table,
-                key=key,
-                expected=f" AND {names['row_version']} = %s" if name != "replace" else "",
-                assignments=", ".join(f"{quote(column)} = %s" for column in given),
-                columns=columns,
-                sources=", ".join(
-                    sources.get(field.name, f"hr_old.{quote(str(field.column))}")
-                    for field in self.copied
-                ),
-                **names,
+            stamps = {each: str(self.fields[self.place[each]].column) for each in STAMPS}
+            return replacement(
+                connection,
+                self.name,
+                {"key": str(self.key.column), **stamps},
+                given,
+                [str(field.column) for field in self.copied],
+                expected="expected" in name,
+                alone="alone" in name,
             )
+        columns = ", ".join(quote(str(field.column)) for field in self.copied)
         if name == "copy":
             made = "hr_key, hr_made" if self.makes_keys else "hr_key, hr_made, hr_new"
             copied = ", ".join(self._source(field, connection) for field in self.copied)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from handleref.references.dialects import block
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Writes no row, and makes SQLite's transaction a writer's: one that has read first is refused
@@ -72,19 +76,93 @@ REPLACE = """\
 WITH hr_old AS MATERIALIZED (
   SELECT * FROM {table} WHERE {key} = %s AND {replaced_at} IS NULL{expected} FOR UPDATE
 ), hr_new AS (
-  UPDATE {table} SET {assignments}, {row_id} = hr_old.{key},
-    {row_version} = hr_old.{row_version} + 1,
-    {created_at} = GREATEST(%s, hr_old.{created_at} + interval '1 microsecond')
+  UPDATE {table} SET {created_at} = GREATEST(%s, hr_old.{created_at} + interval '1 microsecond'),
+    {row_id} = hr_old.{key}, {row_version} = hr_old.{row_version} + 1{assignments}
   FROM hr_old WHERE {table}.{key} = hr_old.{key}
   RETURNING {table}.{created_at} AS hr_made
 )
 INSERT INTO {table} ({columns}) SELECT {sources} FROM hr_new CROSS JOIN hr_old
 RETURNING {key}, {row_version} + 1, {replaced_at}"""
 
+# The same as a block, where a statement writes one table. A variable goes before a column of
+# its name, so columns name their table.
+DECLARE = """\
+DECLARE hr_made DATETIME(6); {declarations}
+  DECLARE CONTINUE HANDLER FOR NOT FOUND BEGIN END;"""
+REPLACE_STEPS = """\
+SELECT {read} INTO {variables} FROM {table}
+  WHERE {table}.{key} = %s AND {table}.{replaced_at} IS NULL{expected} FOR UPDATE;
+  IF {old_key} IS NOT NULL THEN
+    SET hr_made = GREATEST(CAST(%s AS DATETIME(6)), {old_made} + INTERVAL 1 MICROSECOND);
+    UPDATE {table} SET {table}.{created_at} = hr_made,
+      {table}.{row_id} = {old_key}, {table}.{row_version} = {old_version} + 1{assignments}
+    WHERE {table}.{key} = {old_key};
+    INSERT INTO {table} ({columns}) VALUES ({sources})
+    RETURNING {table}.{key}, {table}.{row_version} + 1, {table}.{replaced_at};
+  END IF;"""
 
-def replaces_at_once(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether one statement can write two rows and lock what it reads."""
+
+def replaces_at_once(connection: BaseDatabaseWrapper, *, citing: bool = False) -> bool:
+    """Tell whether one statement can lock a row, read it, and write two.
+
+    :param citing: whether rows of the table have frozen keys: MariaDB locks the rows that they
+        lead to as soon as it writes them, and somebody has to see to the order of that.
+    """
+    if connection.vendor == "mysql":
+        return not citing
     return connection.vendor == "postgresql"
+
+
+def replacement(
+    connection: BaseDatabaseWrapper,
+    table: str,
+    stamps: dict[str, str],
+    given: Sequence[str],
+    copied: Sequence[str],
+    *,
+    expected: bool,
+    alone: bool,
+) -> str:
+    """Return the statement that writes a version, and what it replaces into a row of its own.
+
+    :param stamps: the columns ``key``, ``row_id``, ``row_version``, ``created_at`` and
+        ``replaced_at``.
+    :param given: the columns that are given values.
+    :param copied: the columns of the copy; the key is among them if it is given.
+    :param expected: whether only a version is replaced that is given.
+    :param alone: whether no transaction is open.
+    :returns: SQL with a ``%s`` for the key, the expected version, the time, each value, and
+        the key of the copy. It returns that key, and number and time of the new version.
+    """
+    quote, in_block = connection.ops.quote_name, connection.vendor == "mysql"
+    template = block(REPLACE_STEPS, DECLARE, alone=alone) if in_block else REPLACE
+    held = [*dict.fromkeys([*stamps.values(), *copied])]
+    variables = [f"hr_{place}" for place in range(len(held))]
+    where = variables if in_block else [f"hr_old.{quote(column)}" for column in held]
+    old = dict(zip(held, where, strict=True))
+    target = f"{quote(table)}." if in_block else ""
+    read = [f"{target}{quote(column)}" for column in held]
+    types = zip(variables, read, strict=True)
+    elsewhere = {
+        stamps["replaced_at"]: "hr_made",
+        stamps["row_id"]: old[stamps["key"]],
+        stamps["key"]: "%s",
+    }
+    names = {name: quote(column) for name, column in stamps.items()}
+    return template.format(
+        table=quote(table),
+        declarations=" ".join(f"DECLARE {name} TYPE OF {column};" for name, column in types),
+        read=", ".join(read),
+        variables=", ".join(variables),
+        expected=f" AND {target}{names['row_version']} = %s" if expected else "",
+        assignments="".join(f", {target}{quote(column)} = %s" for column in given),
+        columns=", ".join(map(quote, copied)),
+        sources=", ".join({**old, **elsewhere}[column] for column in copied),
+        old_key=old[stamps["key"]],
+        old_version=old[stamps["row_version"]],
+        old_made=old[stamps["created_at"]],
+        **names,
+    )
 
 
 # What MariaDB's unique index has beside its columns: NULL for rows that do not count.

@@ -74,7 +74,8 @@ class Saving:
             raise replaced(self.obj)
         values = _foreign(values)
         table = table_of(cast("type[Model]", rows.model))
-        if replaces_at_once(connections[rows.db]) and not any(returning) and table.takes(values):
+        at_once = replaces_at_once(connections[rows.db], citing=bool(table.frozen))
+        if at_once and not any(returning) and table.takes(values):
             # One statement needs no transaction, unless frozen keys have to follow.
             frozen = frozen_relations(rows.model)
             with transaction.atomic(rows.db, savepoint=False) if frozen else nullcontext():

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db import connections
 
+from handleref.references.dialects import block
+
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
@@ -26,19 +28,30 @@ def become_writer(model: type[Model], using: str) -> None:
 
 
 INSERT = "INSERT INTO {table} ({columns}) VALUES ({values}) RETURNING {key}"
-# The next version in one statement: its row draws from the one that is demoted, and so comes
-# after it, or not at all. No index is looked into for what IS TRUE.
-FOLLOW = """\
-WITH hr_old AS (
-  UPDATE {table} SET {latest} = NULL
-  WHERE {key} = %s AND ({group} = %s) IS TRUE AND {latest} IS TRUE RETURNING {key}
+# No index is looked into for what IS TRUE.
+DEMOTE = (
+    "UPDATE {table} SET {latest} = NULL"
+    " WHERE {key} = %s AND ({group} = %s) IS TRUE AND {latest} IS TRUE"
 )
-INSERT INTO {table} ({columns}) SELECT {values} FROM hr_old RETURNING {key}"""
+# The next version in one statement: its row draws from the one that is demoted, and so comes
+# after it, or not at all.
+FOLLOW = (
+    f"WITH hr_old AS ({DEMOTE} RETURNING {{key}})"  # noqa: S608 - its own names
+    " INSERT INTO {table} ({columns}) SELECT {values} FROM hr_old RETURNING {key}"
+)
+FOLLOW_STEPS = f"{DEMOTE}; IF ROW_COUNT() = 1 THEN {INSERT}; END IF;"
 
 
 def follows_at_once(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether one statement can write two rows."""
-    return connection.vendor == "postgresql"
+    return connection.vendor in {"postgresql", "mysql"}
+
+
+def follow(connection: BaseDatabaseWrapper) -> str:
+    """Return the statement that demotes a version and inserts the next."""
+    if connection.vendor == "mysql":
+        return block(FOLLOW_STEPS, alone=connection.get_autocommit())
+    return FOLLOW
 
 
 # Gives rows the numbers of a query, by their keys.

@@ -17,7 +17,7 @@ from django.db import connections
 from handleref.exceptions import StackNotAdoptedError
 from handleref.references.base import MANY
 from handleref.stacks.base import all_rows
-from handleref.stacks.dialects import become_writer
+from handleref.stacks.dialects import DEMOTE, become_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,11 +61,7 @@ def _demotion(model: Any, vendor: str) -> str:
     quote = next(each for each in connections.all() if each.vendor == vendor).ops.quote_name
     names = (options.pk.name, "stack_group_uuid", "stack_latest")
     key, group, latest = (quote(options.get_field(name).column) for name in names)
-    # No index is looked into for what IS TRUE.
-    return (
-        f"UPDATE {quote(options.db_table)} SET {latest} = NULL"  # noqa: S608 - its own names
-        f" WHERE {key} = %s AND ({group} = %s) IS TRUE AND {latest} IS TRUE"
-    )
+    return DEMOTE.format(table=quote(options.db_table), key=key, group=group, latest=latest)
 
 
 def demote(model: type[Model], group: Any, using: str) -> Place | None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 
 from handleref.references.base import PARAMETERS
-from handleref.stacks.dialects import FOLLOW, INSERT, follows_at_once
+from handleref.references.dialects import fetch_one
+from handleref.stacks import dialects
+from handleref.stacks.dialects import INSERT, follows_at_once
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 def follows(table: Table, using: str) -> bool:
     """Tell whether one statement can demote a version and insert its successor."""
     connection = connections[using]
-    alone = follows_at_once(connection) and not table.links
-    return alone and _by_hand(table, connection.vendor)
+    able = follows_at_once(connection) and not table.links
+    return able and _by_hand(table, connection.vendor)
 
 
 def follow(table: Table, obj: Any, place: Place, using: str) -> bool | None:
@@ -39,7 +41,7 @@ def follow(table: Table, obj: Any, place: Place, using: str) -> bool | None:
     fields: Any = (table.key, table.model._meta.get_field("stack_group_uuid"))
     held = zip(fields, (place.pk, obj.stack_group_uuid), strict=True)
     old = [field.get_db_prep_value(value, connection) for field, value in held]
-    return _write(table, obj, key, connection, FOLLOW, [*old, *values])
+    return _write(table, obj, key, connection, dialects.follow(connection), [*old, *values])
 
 
 def insert(table: Table, obj: Any, using: str) -> bool:
@@ -86,9 +88,7 @@ def _write(
     values: list[Any],
 ) -> bool:
     """Execute a statement, and let an instance be the row that it inserts, if it does."""
-    with connection.cursor() as cursor:
-        cursor.execute(_text(table, connection.vendor, template), values)
-        row = cursor.fetchone()
+    row = fetch_one(connection, _text(table, connection.vendor, template), values)
     if row is None:
         return False
     # One that was made here is as it was made, not as the database has it.

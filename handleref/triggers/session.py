@@ -40,18 +40,20 @@ _blocks: ContextVar[_Blocks | None] = ContextVar("handleref_session", default=No
 
 WRITES: Final = frozenset(
     {"insert", "update", "delete", "merge", "replace", "with", "truncate", "copy", "load"}
-    | {"call", "do", "execute", "explain", "analyze"}
+    | {"call", "do", "execute", "explain", "analyze", "begin"}
 )
-# These write if what they are followed by does.
-PERHAPS: Final = frozenset({"with", "explain", "analyze"})
+# These write if what they are followed by does, as MariaDB's blocks; else they are like others.
+PERHAPS: Final = MappingProxyType(
+    {"with": "select", "explain": "select", "analyze": "select", "begin": "start"}
+)
 MAY_WRITE: Final = re.compile(r"\b(?:insert|update|delete|merge|replace)\b", re.IGNORECASE)
 # These neither write nor call what does, and most end what was told.
 CONTROLS: Final = frozenset(
-    {"begin", "start", "commit", "end", "abort", "savepoint", "release", "set", "reset", "show"}
+    {"start", "commit", "end", "abort", "savepoint", "release", "set", "reset", "show"}
     | {"pragma", "create", "alter", "drop", "vacuum"}
 )
 # These may end transactions themselves.
-UNWRAPPED: Final = frozenset({"call", "do", "execute"})
+UNWRAPPED: Final = frozenset({"call", "do", "execute", "begin"})
 
 FIRST_WORD: Final = re.compile(
     r"(?:[\s(;]|--[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z))*([a-zA-Z]*)", re.DOTALL
@@ -112,7 +114,7 @@ class Courier:
         self._forget_what_is_gone()
         word = first_word(sql)
         if word in PERHAPS and not MAY_WRITE.search(text_of(sql)):
-            word = "select"
+            word = PERHAPS[word]
         if word == "rollback":
             # What was told since the savepoint is forgotten, or not: nobody says.
             self.delivered = None

@@ -824,6 +824,20 @@ class TestWhatIsRefused:
         page.save()
         assert chain(page, "title") == [(1, None, "a"), (2, True, "a")]
 
+    @pytest.mark.django_db(transaction=True)
+    def test_without_a_transaction_the_latest_version_stays_the_latest(self, chain):
+        StackPage.objects.create(title="taken")
+        page = StackPage.objects.create(title="a")
+
+        page.title = "taken"
+        with pytest.raises(IntegrityError):
+            page.save()
+
+        assert chain(page, "title") == [(1, True, "a")]
+        page.title = "b"
+        page.save()
+        assert chain(page, "title") == [(1, None, "a"), (2, True, "b")]
+
     def test_an_instance_whose_transaction_was_rolled_back_goes_on(self, counter, chain):
         with transaction.atomic():
             counter.count = 1

@@ -10,15 +10,17 @@ from django.db.models import (
     CASCADE,
     AutoField,
     CompositePrimaryKey,
+    DateTimeField,
     ForeignKey,
     Q,
     UniqueConstraint,
 )
 
 from handleref.pointintime.as_of import MomentQuerySet
-from handleref.pointintime.base import is_point_in_time
+from handleref.pointintime.base import BOOKKEEPING, is_point_in_time
 from handleref.pointintime.fields import CurrentManyToManyField, FrozenForeignKey
 from handleref.pointintime.managers import RowsManager
+from handleref.pointintime.models import PointInTimeModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 # Where the constraints are that every model of versions has, and which are meant.
 OWN = "hr_"
+# The fields that only this room writes; who a version is from may be kept in another way.
+WRITTEN = BOOKKEEPING - {"modified_by"}
+VALIDITY = ("start_at", "end_at")
 
 
 def check_point_in_time(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
@@ -39,6 +44,7 @@ def check_point_in_time(app_configs: Any = None, **_: Any) -> list[CheckMessage]
             if is_point_in_time(model) and not model._meta.proxy:
                 found += _check_table(model)
                 found += _check_key(model)
+                found += _check_columns(model)
                 found += _check_fields(model)
                 found += _check_uniqueness(model)
                 found += _check_parents(model)
@@ -68,6 +74,37 @@ def _check_key(model: type[Model]) -> Iterator[CheckMessage]:
             obj=model,
             id="handleref.E024",
         )
+
+
+def _check_columns(model: type[Model]) -> Iterator[CheckMessage]:
+    """Find fields of the model's own in the place of those that versions are made of."""
+    for field in model._meta.local_fields:
+        if field.name in WRITTEN and not _is_inherited(field):
+            yield Error(
+                f"The field is {model.__name__}'s own, where versions keep one of that name: it"
+                " would be written with each version.",
+                hint="Remove it from the model, and the inherited one takes over the column with"
+                " its values; or rename it, if they are to stay.",
+                obj=field,
+                id="handleref.E028",
+            )
+        elif field.name in VALIDITY and not _tells_moments(field):
+            yield Error(
+                f"The field is {model.__name__}'s own, and none for a moment that is given.",
+                hint="Remove it from the model, or make it a DateTimeField without auto_now and"
+                " auto_now_add.",
+                obj=field,
+                id="handleref.E028",
+            )
+
+
+def _is_inherited(field: Any) -> bool:
+    inherited: Any = PointInTimeModel._meta.get_field(field.name)
+    return bool(field.creation_counter == inherited.creation_counter)
+
+
+def _tells_moments(field: Any) -> bool:
+    return isinstance(field, DateTimeField) and not (field.auto_now or field.auto_now_add)
 
 
 def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:

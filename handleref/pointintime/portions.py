@@ -96,10 +96,12 @@ def _begin(part: Any, obj: Any, using: str) -> None:
 def _refuse_names(model: type[Model], values: Mapping[str, Any], user: Any) -> None:
     """Refuse what is no value of an object, and what may be one."""
     key: Any = model._meta.pk
-    if user is not None and any(field.name == "user" for field in model._meta.concrete_fields):
+    own = next((field for field in model._meta.concrete_fields if field.name == "user"), None)
+    if user is not None and own is not None:
+        way = f"correct it as {own.attname}" if own.attname != own.name else "save() changes that"
         raise TypeError(
-            f"{model._meta.label} has a field called user: correct it as user_id, and name who"
-            " makes the versions in a block, with recording(user=…)."
+            f"{model._meta.label} has a field called user: {way}, and name who makes the versions"
+            " in a block, with recording(user=…)."
         )
     for name in values:
         if name in PERIOD | BOOKKEEPING | {key.name, key.attname, "pk"}:

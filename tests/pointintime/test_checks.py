@@ -253,6 +253,47 @@ def test_w022_a_parent_that_takes_the_past_along():
     )
 
 
+@isolate_apps("tests.pointintime")
+def test_e028_fields_in_the_place_of_those_of_versions(check):
+    class Own(PointInTimeModel):
+        created_at = models.DateTimeField(auto_now_add=True)
+        end_at = models.DateField(null=True)
+
+        class Meta:
+            app_label = LABEL
+
+    assert check(Own) == [
+        Error(
+            "The field is Own's own, where versions keep one of that name: it would be written"
+            " with each version.",
+            hint="Remove it from the model, and the inherited one takes over the column with its"
+            " values; or rename it, if they are to stay.",
+            obj=Own._meta.get_field("created_at"),
+            id="handleref.E028",
+        ),
+        Error(
+            "The field is Own's own, and none for a moment that is given.",
+            hint="Remove it from the model, or make it a DateTimeField without auto_now and"
+            " auto_now_add.",
+            obj=Own._meta.get_field("end_at"),
+            id="handleref.E028",
+        ),
+    ]
+
+
+@isolate_apps("tests.pointintime")
+def test_validity_and_users_may_be_fields_of_ones_own(check):
+    class Own(PointInTimeModel):
+        start_at = models.DateTimeField("valid from")
+        end_at = models.DateTimeField("valid until", null=True, help_text="Empty: for good.")
+        modified_by = models.ForeignKey("auth.User", models.PROTECT, null=True, related_name="+")
+
+        class Meta:
+            app_label = LABEL
+
+    assert check(Own) == []
+
+
 @pytest.mark.django_db
 class TestDatabases:
     def check(self):

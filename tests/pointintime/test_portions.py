@@ -4,10 +4,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import models
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from handleref.exceptions import PortionError, RowChangedError
+from handleref.pointintime.base import all_rows
 from handleref.pointintime.history import Period, Span
+from handleref.pointintime.models import PointInTimeModel
+from handleref.pointintime.portions import correct
 from tests.pointintime.models import Counter, Tag, Tariff
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +32,26 @@ def validities(rows=None):
     rows = Tariff.objects.all() if rows is None else rows
     found = rows.order_by("start_at").values_list("start_at", "end_at", "price")
     return [(start.day, end and end.day, int(price)) for start, end, price in found]
+
+
+@isolate_apps("tests.pointintime")
+@pytest.mark.parametrize(
+    ("field", "way"),
+    [
+        (models.ForeignKey("auth.User", models.PROTECT, related_name="+"), "correct it as user_id"),
+        (models.CharField(max_length=9), r"save\(\) changes that"),
+    ],
+    ids=["key", "text"],
+)
+def test_a_user_is_not_taken_for_a_value(field, way):
+    class Loan(PointInTimeModel):
+        user = field.clone()
+
+        class Meta:
+            app_label = "pointintime_tests"
+
+    with pytest.raises(TypeError, match=f"has a field called user: {way}, and name who makes"):
+        correct(all_rows(Loan), None, (day(1), None), "ann", {})
 
 
 class TestCorrecting:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Expression
+from django.db.models import Expression, F, Lookup, Q
 
-from handleref.pointintime.dialects import key_lock, written_key
+from handleref.pointintime.base import all_rows
+from handleref.pointintime.dialects import finds_by_key, key_lock, written_key
+from handleref.pointintime.joins import moment_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Self
 
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -131,3 +134,30 @@ class Kept(Expression):
         """Return the column."""
         field: Any = self.output_field
         return connection.ops.quote_name(field.column), ()
+
+
+class HeldAt(Lookup):
+    """Whether a row held at a moment, whatever became of it since: a condition of a filter.
+
+    A lookup, for MariaDB would be asked of another expression whether it *is true*, and then
+    find nothing by an index.
+
+    :param moment: as the project stores moments.
+    """
+
+    prepare_rhs = False
+
+    def __init__(self, moment: datetime) -> None:
+        unreplaced = Q(replaced_at__gt=moment) | Q(replaced_at__isnull=True)
+        self.condition = unreplaced & Q(created_at__lte=moment)
+        super().__init__(F("pk"), self.condition)
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
+        """Return the condition, or that a row's key is among those of which it holds."""
+        key, held = self.lhs, self.rhs
+        if finds_by_key(connection) and moment_of(compiler.query) is None:
+            model: Any = compiler.query.model
+            rows = all_rows(model, connection.alias).filter(self.condition)
+            held = key.output_field.get_lookup("in")(key, rows.values("pk").query)
+        sql, params = compiler.compile(held)
+        return f"({sql})", tuple(params)

@@ -9,6 +9,7 @@ from django.utils.timezone import now
 
 from handleref.pointintime.as_of import MomentQuerySet
 from handleref.pointintime.base import end_of_day
+from handleref.pointintime.expressions import HeldAt
 from handleref.pointintime.history import timelines
 from handleref.pointintime.writes import VersionedWrites
 
@@ -53,9 +54,7 @@ class PointInTimeQuerySet(  # type: ignore[override]  # as_manager() of either w
             of that day.
         :raises ValueError: for anything else.
         """
-        moment = end_of_day(version_at, "version_at")
-        unreplaced = Q(replaced_at__gt=moment) | Q(replaced_at__isnull=True)
-        return self.filter(unreplaced, created_at__lte=moment)
+        return self.filter(HeldAt(end_of_day(version_at, "version_at")))
 
     def timelines(self) -> dict[Any, list[Span]]:
         """Return all rows of the rows' objects, by ``row_id``, as rectangles of two times."""

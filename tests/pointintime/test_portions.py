@@ -203,6 +203,23 @@ def test_both_times_read_together(tariff):
     assert not Tariff.records.version(second).active(day(31)).exists()
 
 
+def test_a_moment_is_a_condition_like_others(tariff):
+    first = tariff.created_at
+    tariff.correct(day(10), day(20), price=15)
+    then, now = (Tariff.records.version(moment) for moment in (first, tariff.created_at))
+
+    assert sorted(validities(then | now)) == [(1, 10, 10), (1, 31, 10), (10, 20, 15), (20, 31, 10)]
+    assert not (then & now).exists()
+    assert validities(Tariff.records.exclude(pk__in=now.values("pk"))) == validities(then)
+    earlier = then.filter(row_id=models.OuterRef("row_id"))
+    assert validities(now.filter(models.Exists(earlier))) == [(10, 20, 15)]
+    assert (now.count(), now.filter(price=15).count(), now.none().count()) == (3, 1, 0)
+    assert now.aggregate(sum=models.Sum("price"))["sum"] == 35
+    # In a name of another table, and under another name of the same one.
+    assert Tag.objects.filter(tariff__in=now.filter(pk=tariff.pk)).count() == 0
+    assert now.filter(pk__in=now.filter(price=15)).get() == tariff
+
+
 class TestTimelines:
     def test_an_object_is_rectangles_of_two_times(self, tariff):
         first = tariff.created_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from handleref.triggers.base import NEW, OLD, Value
@@ -23,6 +24,10 @@ class Bound(Value, ABC):
     @abstractmethod
     def sql(self, dialect: Bodies) -> str:
         """Return it as SQL over ``OLD`` and ``NEW``."""
+
+    def ways(self, dialect: Bodies) -> list[list[str]]:
+        """Return the ways in which it can hold: parts of each, the cheapest question first."""
+        return [[self.sql(dialect)]]
 
     @abstractmethod
     def columns(self) -> set[str]:
@@ -124,6 +129,10 @@ class Every(Bound):
     def sql(self, dialect: Bodies) -> str:
         return f"({self.word.join(part.sql(dialect) for part in self.parts)})"
 
+    def ways(self, dialect: Bodies) -> list[list[str]]:
+        each = product(*(part.ways(dialect) for part in self.parts))
+        return [[*chain.from_iterable(parts)] for parts in each]
+
     def columns(self) -> set[str]:
         return {column for part in self.parts for column in part.columns()}
 
@@ -139,6 +148,9 @@ class Either(Every):
     """Several conditions, any of which must hold."""
 
     word: ClassVar[str] = " OR "
+
+    def ways(self, dialect: Bodies) -> list[list[str]]:
+        return [[self.sql(dialect)]]
 
 
 @dataclass(frozen=True)
@@ -177,14 +189,17 @@ class Crosses(Bound):
     end: str
 
     def sql(self, dialect: Bodies) -> str:
+        ways = (f"({' AND '.join(parts)})" for parts in self.ways(dialect))
+        return f"({' OR '.join(ways)})"
+
+    def ways(self, dialect: Bodies) -> list[list[str]]:
         names = map(dialect.name, (self.start, self.end))
         new = (dialect.column(NEW, column) for column in (self.start, self.end))
         (start, end), (new_start, new_end) = names, new
         before = self._nearest(dialect, "<", "DESC", f"{end} IS NULL OR {end} > {new_start}")
         after = self._nearest(dialect, ">", "ASC", f"{new_end} IS NULL OR {start} < {new_end}")
         # Nothing is before the first one: to look there, MariaDB locks the row of another sequence.
-        number = dialect.column(NEW, self.order)
-        return f"(({number} > 1 AND {before}) OR {after})"
+        return [[f"{dialect.column(NEW, self.order)} > 1", before], [after]]
 
     def _nearest(self, dialect: Bodies, compared: str, direction: str, condition: str) -> str:
         """Return whether the row next to it meets a condition, NULL if there is none."""

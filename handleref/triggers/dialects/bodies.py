@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.core.exceptions import FieldError
 
-from handleref.triggers.base import NEW, OLD, Copy, Trigger
+from handleref.triggers.base import NEW, OLD, Copy, Refuse, Trigger
 from handleref.triggers.dialects.values import CONTEXT, Features
-from handleref.triggers.expressions import Every
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+
+T = TypeVar("T")
 
 
 class Bodies(ABC):
@@ -78,16 +79,25 @@ class Bodies(ABC):
 
     def condition(self, trigger: Trigger) -> str:
         """Return what must hold of the row, or an empty text."""
-        return " AND ".join(self.conditions(trigger))
+        return "" if trigger.condition is None else self._said(trigger, trigger.condition.sql)
 
-    def conditions(self, trigger: Trigger) -> list[str]:
-        """Return the parts of it, the one that is asked first in front."""
+    def under_condition(self, trigger: Trigger, action: str) -> str:
+        """Return an action of a trigger for rows, under what must hold of the row.
+
+        One part is asked after another: whatever is in one is prepared for each row.
+        """
         condition = trigger.condition
         if condition is None:
-            return []
-        parts = condition.parts if type(condition) is Every else (condition,)
+            return f"{action};"
+        ways = self._said(trigger, condition.ways)
+        if len(ways) > 1 and not isinstance(trigger.body, Refuse):
+            # Nothing is done twice.
+            ways = [[self.condition(trigger)]]
+        return " ".join(_nested(way, action) for way in ways)
+
+    def _said(self, trigger: Trigger, say: Callable[[Bodies], T]) -> T:
         try:
-            return [part.sql(self) for part in parts]
+            return say(self)
         except (FieldError, TypeError, ValueError) as error:
             raise ValueError(f"The condition of {trigger}: {error}") from error
 
@@ -150,3 +160,11 @@ class Bodies(ABC):
         if isinstance(trigger.body, Copy):
             sides.add(trigger.body.row)
         return sides & {"insert": {NEW}, "delete": {OLD}}.get(trigger.operation, {OLD, NEW})
+
+
+def _nested(parts: Iterable[str], action: str) -> str:
+    """Return an action under all of several conditions, the first one asked first."""
+    inner = f"{action};"
+    for part in reversed([*parts]):
+        inner = f"IF {part} THEN {inner} END IF;"
+    return inner

@@ -131,16 +131,15 @@ class MariaDB(Dialect):
             )
         else:
             action = self.insertion(trigger)
-        for condition in reversed(self.conditions(trigger)):
-            action = f"IF {condition} THEN {action}; END IF"
+        action = self.under_condition(trigger, action)
         # Everything first, which is suspended most often.
         checks = [
             f"IF {self._is_suspended(key)} THEN LEAVE `{mark}`; END IF;"
             for key in sorted(trigger.keys)
         ]
         if not checks:
-            return f"{action};"
-        return UNLESS_SUSPENDED.format(checks="\n    ".join(checks), action=f"{action};")
+            return action
+        return UNLESS_SUSPENDED.format(checks="\n    ".join(checks), action=action)
 
     def script(self, statements: Iterable[str]) -> Iterator[str]:
         # Else the client would end a trigger at its first semicolon.

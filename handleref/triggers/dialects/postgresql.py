@@ -211,8 +211,7 @@ class PostgreSQL(Dialect):
         body = trigger.body
         action = self._refusal(body) if isinstance(body, Refuse) else self.insertion(trigger)
         # In the function and not in WHEN: a column named there could not change its type.
-        condition = self.condition(trigger)
-        return f"IF {condition} THEN {action}; END IF;" if condition else f"{action};"
+        return self.under_condition(trigger, action)
 
     def _refusal(self, body: Refuse) -> str:
         message = self.text(body.message)

@@ -17,6 +17,7 @@ from django.db import DatabaseError, IntegrityError, models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat, Upper
 from django.db.models.signals import post_init, post_save, pre_save
+from django.db.transaction import TransactionManagementError
 
 from handleref.exceptions import PastIsReadOnlyError, StackNotAdoptedError
 from handleref.stacks.base import names_by_chance
@@ -823,6 +824,19 @@ class TestWhatIsRefused:
         }
         page.save()
         assert chain(page, "title") == [(1, None, "a"), (2, True, "a")]
+
+    def test_a_transaction_in_which_it_was_refused_does_not_go_on(self):
+        StackPage.objects.create(title="taken")
+        page = StackPage.objects.create(title="a")
+
+        page.title = "taken"
+        with transaction.atomic():
+            with pytest.raises(IntegrityError):
+                page.save()
+            with pytest.raises(TransactionManagementError):
+                StackPage.objects.count()
+
+        assert StackPage.objects.filter(pk=page.pk).latest_from_stack_group().get().title == "a"
 
     @pytest.mark.django_db(transaction=True)
     def test_without_a_transaction_the_latest_version_stays_the_latest(self, chain):

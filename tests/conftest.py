@@ -42,6 +42,15 @@ def commits(transactional_db):
     QUICKLY.append(True)
 
 
+@pytest.fixture
+def by_hand(transactional_db):
+    """Let nothing be committed but by ``transaction.commit()``."""
+    transaction.set_autocommit(False)
+    yield
+    transaction.rollback()
+    transaction.set_autocommit(True)
+
+
 # Says that the test that ends now left nothing but rows of events' tests.
 QUICKLY = []
 

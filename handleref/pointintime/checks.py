@@ -10,7 +10,6 @@ from django.db.models import (
     CASCADE,
     AutoField,
     CompositePrimaryKey,
-    DateTimeField,
     ForeignKey,
     Q,
     UniqueConstraint,
@@ -79,7 +78,7 @@ def _check_key(model: type[Model]) -> Iterator[CheckMessage]:
 def _check_columns(model: type[Model]) -> Iterator[CheckMessage]:
     """Find fields of the model's own in the place of those that versions are made of."""
     for field in model._meta.local_fields:
-        if field.name in WRITTEN and not _is_inherited(field):
+        if field.name in WRITTEN and not _is_alike(field, "editable", "default"):
             yield Error(
                 f"The field is {model.__name__}'s own, where versions keep one of that name: it"
                 " would be written with each version.",
@@ -88,23 +87,23 @@ def _check_columns(model: type[Model]) -> Iterator[CheckMessage]:
                 obj=field,
                 id="handleref.E028",
             )
-        elif field.name in VALIDITY and not _tells_moments(field):
+        elif field.name in VALIDITY and not _is_alike(field):
             yield Error(
                 f"The field is {model.__name__}'s own, and none for a moment that is given.",
                 hint="Remove it from the model, or make it a DateTimeField without auto_now and"
-                " auto_now_add.",
+                " auto_now_add; end_at with null=True.",
                 obj=field,
                 id="handleref.E028",
             )
 
 
-def _is_inherited(field: Any) -> bool:
+def _is_alike(field: Any, *names: str) -> bool:
+    """Tell whether a field does as the one of that name that is inherited."""
     inherited: Any = PointInTimeModel._meta.get_field(field.name)
-    return bool(field.creation_counter == inherited.creation_counter)
-
-
-def _tells_moments(field: Any) -> bool:
-    return isinstance(field, DateTimeField) and not (field.auto_now or field.auto_now_add)
+    asked = ("null", "auto_now", "auto_now_add", *names)
+    return isinstance(field, type(inherited)) and all(
+        getattr(field, name, None) == getattr(inherited, name, None) for name in asked
+    )
 
 
 def _check_managers(model: type[Model]) -> Iterator[CheckMessage]:

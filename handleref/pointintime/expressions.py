@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Expression, F, Lookup, Q
+from django.db.models.sql.compiler import SQLDeleteCompiler, SQLUpdateCompiler
 
 from handleref.pointintime.base import all_rows
 from handleref.pointintime.dialects import finds_by_key, key_lock, written_key
@@ -155,9 +156,19 @@ class HeldAt(Lookup):
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> SQL:
         """Return the condition, or that a row's key is among those of which it holds."""
         key, held = self.lhs, self.rhs
-        if finds_by_key(connection) and moment_of(compiler.query) is None:
+        if finds_by_key(connection) and _only_reads(compiler) and not moment_of(compiler.query):
             model: Any = compiler.query.model
             rows = all_rows(model, connection.alias).filter(self.condition)
             held = key.output_field.get_lookup("in")(key, rows.values("pk").query)
         sql, params = compiler.compile(held)
         return f"({sql})", tuple(params)
+
+
+def _only_reads(compiler: SQLCompiler) -> bool:
+    """Tell whether a query looks at rows as the transaction sees them, and at their keys too.
+
+    One that locks or writes looks at them as they are by now, and the key that was found may
+    have become that of a later version.
+    """
+    writes = isinstance(compiler, SQLUpdateCompiler | SQLDeleteCompiler)
+    return not (writes or compiler.query.select_for_update)

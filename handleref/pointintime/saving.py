@@ -76,9 +76,10 @@ class Saving:
         table = table_of(cast("type[Model]", rows.model))
         at_once = replaces_at_once(connections[rows.db], citing=bool(table.frozen))
         if at_once and not any(returning) and table.takes(values):
-            # One statement needs no transaction, unless frozen keys have to follow.
-            frozen = frozen_relations(rows.model)
-            with transaction.atomic(rows.db, savepoint=False) if frozen else nullcontext():
+            # Done at once it needs no transaction, unless frozen keys have to follow; and in one
+            # that is open, nothing goes on after it has failed.
+            alone = connections[rows.db].get_autocommit() and not frozen_relations(rows.model)
+            with nullcontext() if alone else transaction.atomic(rows.db, savepoint=False):
                 if self._at_once(rows, key, values):
                     return [()]
         with transaction.atomic(rows.db, savepoint=False):

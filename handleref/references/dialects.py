@@ -58,7 +58,8 @@ END"""
 def block(statements: str, declarations: str = "", *, alone: bool) -> str:
     """Return statements as one that MariaDB runs, of which one returns a row at most.
 
-    :param alone: whether no transaction is open, and all or nothing is to be done.
+    :param alone: whether the connection commits by itself: the block is a transaction then.
+        Otherwise whoever runs it sees to it that nothing goes on after it has failed.
     """
     template = BLOCK_ALONE if alone else BLOCK
     return template.format(statements=statements, declarations=declarations)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
+from django.db import connections, transaction
 
 from handleref.references.base import PARAMETERS
 from handleref.references.dialects import fetch_one
@@ -41,7 +42,11 @@ def follow(table: Table, obj: Any, place: Place, using: str) -> bool | None:
     fields: Any = (table.key, table.model._meta.get_field("stack_group_uuid"))
     held = zip(fields, (place.pk, obj.stack_group_uuid), strict=True)
     old = [field.get_db_prep_value(value, connection) for field, value in held]
-    return _write(table, obj, key, connection, dialects.follow(connection), [*old, *values])
+    template = dialects.follow(connection)
+    # In a transaction that is open, nothing goes on after it has failed.
+    alone = connection.get_autocommit()
+    with nullcontext() if alone else transaction.atomic(using, savepoint=False):
+        return _write(table, obj, key, connection, template, [*old, *values])
 
 
 def insert(table: Table, obj: Any, using: str) -> bool:

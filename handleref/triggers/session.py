@@ -42,7 +42,7 @@ WRITES: Final = frozenset(
     {"insert", "update", "delete", "merge", "replace", "with", "truncate", "copy", "load"}
     | {"call", "do", "execute", "explain", "analyze", "begin"}
 )
-# These write if what they are followed by does, as MariaDB's blocks; else they are like others.
+# These write if there is a word for it in them, as in MariaDB's blocks; else they are like others.
 PERHAPS: Final = MappingProxyType(
     {"with": "select", "explain": "select", "analyze": "select", "begin": "start"}
 )

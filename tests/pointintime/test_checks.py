@@ -9,6 +9,7 @@ from django.core.checks import Error, Warning
 from django.core.checks.registry import registry
 from django.db import connection, models
 from django.test.utils import isolate_apps
+from django.utils import timezone
 
 from handleref.pointintime import checks, dialects
 from handleref.pointintime.base import all_rows
@@ -274,7 +275,7 @@ def test_e028_fields_in_the_place_of_those_of_versions(check):
         Error(
             "The field is Own's own, and none for a moment that is given.",
             hint="Remove it from the model, or make it a DateTimeField without auto_now and"
-            " auto_now_add.",
+            " auto_now_add; end_at with null=True.",
             obj=Own._meta.get_field("end_at"),
             id="handleref.E028",
         ),
@@ -282,8 +283,10 @@ def test_e028_fields_in_the_place_of_those_of_versions(check):
 
 
 @isolate_apps("tests.pointintime")
-def test_validity_and_users_may_be_fields_of_ones_own(check):
+def test_the_same_fields_may_be_written_once_more_and_others_for_validity_and_users(check):
     class Own(PointInTimeModel):
+        created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+        row_version = models.PositiveIntegerField(default=1, editable=False, db_column="number")
         start_at = models.DateTimeField("valid from")
         end_at = models.DateTimeField("valid until", null=True, help_text="Empty: for good.")
         modified_by = models.ForeignKey("auth.User", models.PROTECT, null=True, related_name="+")

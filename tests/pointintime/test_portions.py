@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import models
-from django.test.utils import isolate_apps
+from django.db import connection, models, transaction
+from django.test.utils import CaptureQueriesContext, isolate_apps
 from django.utils import timezone
 
 from handleref.exceptions import PortionError, RowChangedError
@@ -218,6 +218,16 @@ def test_a_moment_is_a_condition_like_others(tariff):
     # In a name of another table, and under another name of the same one.
     assert Tag.objects.filter(tariff__in=now.filter(pk=tariff.pk)).count() == 0
     assert now.filter(pk__in=now.filter(price=15)).get() == tariff
+
+
+def test_rows_are_locked_by_what_they_are_by_now(tariff):
+    """A key that was found may become that of a later version, while the lock is waited for."""
+    rows = Tariff.records.version(tariff.created_at)
+
+    with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+        assert rows.select_for_update().get() == tariff
+
+    assert queries[-1]["sql"].count("SELECT") == 1
 
 
 class TestTimelines:

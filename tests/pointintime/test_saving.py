@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.signals import post_save, pre_save
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -204,6 +205,20 @@ class TestReplacing:
         note.end_at = None
         note.save()
         assert [number for (number,) in rows(note, "row_version")] == [1, 2]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_nothing_goes_on_after_a_refusal_where_nothing_commits_by_itself(self, by_hand):
+        note = Note.objects.create(text="one")
+        transaction.commit()
+        note.end_at = note.start_at
+
+        with pytest.raises(IntegrityError):
+            note.save()
+
+        with pytest.raises(TransactionManagementError):
+            Note.objects.count()
+        transaction.rollback()
+        assert rows(note, "row_version", "replaced_at") == [(1, None)]
 
     def test_the_clock_may_stand_still(self, monkeypatch):
         moment = timezone.now()

@@ -839,6 +839,21 @@ class TestWhatIsRefused:
         assert StackPage.objects.filter(pk=page.pk).latest_from_stack_group().get().title == "a"
 
     @pytest.mark.django_db(transaction=True)
+    def test_nothing_goes_on_after_one_where_nothing_commits_by_itself(self, by_hand, chain):
+        StackPage.objects.create(title="taken")
+        page = StackPage.objects.create(title="a")
+        transaction.commit()
+
+        page.title = "taken"
+        with pytest.raises(IntegrityError):
+            page.save()
+
+        with pytest.raises(TransactionManagementError):
+            StackPage.objects.count()
+        transaction.rollback()
+        assert chain(page, "title") == [(1, True, "a")]
+
+    @pytest.mark.django_db(transaction=True)
     def test_without_a_transaction_the_latest_version_stays_the_latest(self, chain):
         StackPage.objects.create(title="taken")
         page = StackPage.objects.create(title="a")

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from django.db import connections
 
-from handleref.references.dialects import block
-
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
@@ -39,19 +37,14 @@ FOLLOW = (
     f"WITH hr_old AS ({DEMOTE} RETURNING {{key}})"  # noqa: S608 - its own names
     " INSERT INTO {table} ({columns}) SELECT {values} FROM hr_old RETURNING {key}"
 )
-FOLLOW_STEPS = f"{DEMOTE}; IF ROW_COUNT() = 1 THEN {INSERT}; END IF;"
 
 
 def follows_at_once(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether one statement can write two rows."""
-    return connection.vendor in {"postgresql", "mysql"}
+    """Tell whether one statement can write two rows.
 
-
-def follow(connection: BaseDatabaseWrapper) -> str:
-    """Return the statement that demotes a version and inserts the next."""
-    if connection.vendor == "mysql":
-        return block(FOLLOW_STEPS, alone=connection.get_autocommit())
-    return FOLLOW
+    Not MariaDB's blocks: those who save so, and those who delete versions, ran into deadlocks.
+    """
+    return connection.vendor == "postgresql"
 
 
 # Gives rows the numbers of a query, by their keys.

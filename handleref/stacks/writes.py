@@ -10,8 +10,7 @@ from django.db import connections, transaction
 
 from handleref.references.base import PARAMETERS
 from handleref.references.dialects import fetch_one
-from handleref.stacks import dialects
-from handleref.stacks.dialects import INSERT, follows_at_once
+from handleref.stacks.dialects import FOLLOW, INSERT, follows_at_once
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -42,11 +41,10 @@ def follow(table: Table, obj: Any, place: Place, using: str) -> bool | None:
     fields: Any = (table.key, table.model._meta.get_field("stack_group_uuid"))
     held = zip(fields, (place.pk, obj.stack_group_uuid), strict=True)
     old = [field.get_db_prep_value(value, connection) for field, value in held]
-    template = dialects.follow(connection)
     # In a transaction that is open, nothing goes on after it has failed.
     alone = connection.get_autocommit()
     with nullcontext() if alone else transaction.atomic(using, savepoint=False):
-        return _write(table, obj, key, connection, template, [*old, *values])
+        return _write(table, obj, key, connection, FOLLOW, [*old, *values])
 
 
 def insert(table: Table, obj: Any, using: str) -> bool:

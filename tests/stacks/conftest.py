@@ -6,6 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from handleref.stacks.dialects import follows_at_once
+
 
 @pytest.fixture
 def statements():
@@ -24,8 +26,7 @@ def statements():
 @pytest.fixture
 def one_save():
     """Return the first words of the statements that save the latest version."""
-    at_once = {"postgresql": ["WITH"], "mysql": ["BEGIN"]}
-    return at_once.get(connection.vendor, ["UPDATE", "INSERT"])
+    return ["WITH"] if follows_at_once(connection) else ["UPDATE", "INSERT"]
 
 
 @pytest.fixture

@@ -143,11 +143,7 @@ def replacement(
     target = f"{quote(table)}." if in_block else ""
     read = [f"{target}{quote(column)}" for column in held]
     types = zip(variables, read, strict=True)
-    elsewhere = {
-        stamps["replaced_at"]: "hr_made",
-        stamps["row_id"]: old[stamps["key"]],
-        stamps["key"]: "%s",
-    }
+    sources = _sources(stamps, old)
     names = {name: quote(column) for name, column in stamps.items()}
     return template.format(
         table=quote(table),
@@ -157,12 +153,18 @@ def replacement(
         expected=f" AND {target}{names['row_version']} = %s" if expected else "",
         assignments="".join(f", {target}{quote(column)} = %s" for column in given),
         columns=", ".join(map(quote, copied)),
-        sources=", ".join({**old, **elsewhere}[column] for column in copied),
+        sources=", ".join(sources[column] for column in copied),
         old_key=old[stamps["key"]],
         old_version=old[stamps["row_version"]],
         old_made=old[stamps["created_at"]],
         **names,
     )
+
+
+def _sources(stamps: dict[str, str], old: dict[str, str]) -> dict[str, str]:
+    """Return where each column of a copy comes from, most from what the row was."""
+    key = old[stamps["key"]]
+    return {**old, stamps["replaced_at"]: "hr_made", stamps["row_id"]: key, stamps["key"]: "%s"}
 
 
 # What MariaDB's unique index has beside its columns: NULL for rows that do not count.
